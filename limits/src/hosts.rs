@@ -1,0 +1,188 @@
+//! The hosts that a server answers for. What a Host field may look like at all is the protocol's business; here a host
+//! that is well formed is found on the list or not.
+
+use crate::value::{Kind, entries};
+
+/// The most patterns a list may have: each is compared on every request.
+const PATTERNS_MAX: usize = 256;
+/// The longest name of RFC 1035, and room for `*.`.
+const PATTERN_BYTES_MAX: usize = 255;
+
+/// The hosts allowed: all of them, or those that a pattern matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedHosts {
+    /// Lower case; `*.` first where everything below a name is meant. Empty: every host.
+    patterns: Vec<String>,
+}
+
+impl AllowedHosts {
+    /// Every host.
+    pub const ANY: AllowedHosts = AllowedHosts {
+        patterns: Vec::new(),
+    };
+
+    /// Whether every host is allowed.
+    #[must_use]
+    pub const fn allows_any(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The patterns, in lower case; none where every host is allowed.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// Whether `host` is allowed: a name or address without its port, brackets around IPv6, in any case. `*.example.com`
+    /// allows what is below `example.com` at any depth, and not `example.com` itself.
+    #[must_use]
+    pub fn matches(&self, host: &[u8]) -> bool {
+        self.allows_any()
+            || self
+                .patterns
+                .iter()
+                .any(|pattern| match pattern.strip_prefix('*') {
+                    Some(suffix) => {
+                        host.len() > suffix.len()
+                            && host[host.len() - suffix.len()..]
+                                .eq_ignore_ascii_case(suffix.as_bytes())
+                    }
+                    None => host.eq_ignore_ascii_case(pattern.as_bytes()),
+                })
+    }
+}
+
+/// `*`, or a list of hosts.
+pub(crate) struct Hosts;
+
+impl Kind for Hosts {
+    type Value = AllowedHosts;
+
+    fn parse(&self, text: &str) -> Result<AllowedHosts, String> {
+        let mut patterns = Vec::new();
+        let mut any = false;
+        for entry in entries(text) {
+            if entry == "*" {
+                any = true;
+                continue;
+            }
+            if !valid(entry) {
+                return Err(format!(
+                    "lists {entry:?}, which is not a host (no port, no scheme)"
+                ));
+            }
+            if patterns.len() == PATTERNS_MAX {
+                return Err("lists too many hosts".to_owned());
+            }
+            patterns.push(entry.to_ascii_lowercase());
+        }
+        if any && !patterns.is_empty() {
+            return Err("lists * and others beside it".to_owned());
+        }
+        Ok(AllowedHosts { patterns })
+    }
+
+    fn write(&self, value: &AllowedHosts) -> String {
+        if value.allows_any() {
+            "*".to_owned()
+        } else {
+            value.patterns.join(",")
+        }
+    }
+
+    fn range(&self) -> String {
+        format!(
+            "*, or a list of at most {PATTERNS_MAX} hosts (example.com, *.example.com, 192.0.2.1, [2001:db8::1])"
+        )
+    }
+}
+
+/// A DNS-like name, an IPv4 address, an IPv6 address in brackets, or a name below `*.`.
+fn valid(entry: &str) -> bool {
+    if entry.len() > PATTERN_BYTES_MAX {
+        return false;
+    }
+    if let Some(inside) = entry.strip_prefix('[') {
+        return inside
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    let name = entry.strip_prefix("*.").unwrap_or(entry);
+    name.split('.').all(|label| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn names_match_in_any_case_and_wildcards_only_below_their_name() {
+        let hosts = Hosts
+            .parse("Example.com, *.example.org,[2001:db8::1]")
+            .unwrap();
+        for allowed in [
+            "example.com",
+            "EXAMPLE.COM",
+            "a.example.org",
+            "a.b.Example.Org",
+            "[2001:DB8::1]",
+        ] {
+            assert!(hosts.matches(allowed.as_bytes()), "{allowed}");
+        }
+        for refused in [
+            "www.example.com",
+            "example.org",
+            ".example.org.evil",
+            "badexample.org",
+            "example.com.",
+            "",
+            "xample.com",
+        ] {
+            assert!(!hosts.matches(refused.as_bytes()), "{refused}");
+        }
+        assert_eq!(
+            Hosts.write(&hosts),
+            "example.com,*.example.org,[2001:db8::1]"
+        );
+    }
+
+    #[test]
+    fn a_star_allows_every_host() {
+        let hosts = Hosts.parse("*").unwrap();
+        assert_eq!(hosts, AllowedHosts::ANY);
+        assert!(hosts.matches(b"anything"));
+        assert_eq!(Hosts.write(&hosts), "*");
+    }
+
+    #[test]
+    fn what_is_not_a_host_is_refused() {
+        let wrong = [
+            "",
+            "a,,b",
+            "http://a",
+            "a:80",
+            "*a.com",
+            "a.*",
+            "*.",
+            "*,a.com",
+            "a b",
+            "[::1",
+            "[1.2.3.4]",
+            "é.com",
+            "a..b",
+            ".",
+        ];
+        for wrong in wrong {
+            assert!(Hosts.parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Hosts.parse(&"a".repeat(256)).is_err());
+        assert!(Hosts.parse(&vec!["a.com"; 257].join(",")).is_err());
+    }
+}

@@ -1,0 +1,461 @@
+//! Every tunable, once: field, variable, dotted path, type, default, kind with range, what hitting it is counted as, and
+//! why. `Limits`, its parsing, the README's table and the tests are made of this list; reading the settings is the
+//! business of `resolve.rs`. `LIMITS.md` says what other servers do.
+
+mod entry;
+mod markdown;
+
+use crate::choice::{Driver, LogAccess, PathPolicy, Pin, UnderscoreHeaders};
+use crate::hosts::{AllowedHosts, Hosts};
+use crate::listen::{ListenUrl, Listener, Urls};
+use crate::machine::Machine;
+use crate::network::{AddressSet, Addresses};
+use crate::value::{FieldText, Flag, Kind, OrAuto, OrNone};
+use crate::value::{
+    byte_rate, count, event_rate, hours, millis, one_of, percent, seconds, size, time,
+};
+use crate::{MinRate, Trip};
+use std::time::Duration;
+
+pub use entry::Knob;
+use entry::{knobs, range_of};
+pub use markdown::markdown_table;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// A slab's index is a `u32`, and the last ones mean something else.
+pub(crate) const CONNECTIONS_MAX: u64 = 1 << 30;
+pub(crate) const WORKERS_MAX: u64 = 1_024;
+/// A head is addressed by 32-bit spans, and is held whole; nobody sends one of this length in good faith.
+const HEAD_BYTES_MAX: u64 = 16 * MIB;
+/// A deadline further away than this is better said as `none`.
+const TIMEOUT_MAX: Duration = hours(24 * 7);
+const TIMEOUT_MIN: Duration = millis(1);
+
+knobs! {
+    /// Where to listen: `http://*:80`, `http://127.0.0.1:8080`, `unix:/run/lanner.sock?mode=0660`, `fd:3`,
+    /// `systemd:NAME`. Without a word from the operator only this machine can connect: a server that is reachable from
+    /// everywhere should be so because somebody said so. Names for listeners come from `LANNER_LISTENER__NAME__URL`.
+    listen "LANNER_LISTEN" "server.listen": Vec<ListenUrl> = Vec::new() => "http://localhost:8080", Urls;
+
+    /// Threads that serve, each with its own listeners, driver, wheel and app. One for each CPU that the process may use:
+    /// more only take turns, fewer leave CPUs idle.
+    workers "LANNER_WORKERS" "server.workers": usize = 0 => "auto", OrAuto::new(count(1, WORKERS_MAX));
+
+    /// Whether each worker stays on one CPU. Pinning keeps caches warm when there are as many workers as CPUs; under a
+    /// CPU quota it would put the workers of every container on the same few, so `auto` pins only in the first case.
+    pin "LANNER_PIN" "server.pin": Pin = Pin::Auto => "auto", one_of::<Pin>();
+
+    /// What drives the sockets. `auto` takes the best that works here; a driver named explicitly that cannot run is a
+    /// start-up error, so that nobody measures another one than they think.
+    driver "LANNER_DRIVER" "server.driver": Driver = Driver::Auto => "auto", one_of::<Driver>();
+
+    /// Connections that the kernel completes and holds for us before accept. A burst of reconnects after a restart must
+    /// not meet SYN cookies and lost handshakes; the kernel cuts it to `net.core.somaxconn`.
+    tcp_backlog "LANNER_TCP_BACKLOG" "server.tcp.backlog": u32 = 4_096 => "4096", count(1, 65_535);
+
+    /// Whether small segments leave at once. We write whole responses in one go, so Nagle's algorithm could only delay
+    /// their last segment by a round trip.
+    tcp_nodelay "LANNER_TCP_NODELAY" "server.tcp.nodelay": bool = true => "true", Flag;
+
+    /// Bytes not yet sent at which the kernel says that a socket takes no more. A slow reader otherwise pins megabytes of
+    /// kernel memory that no bound of ours counts.
+    tcp_notsent_lowat "LANNER_TCP_NOTSENT_LOWAT" "server.tcp.notsent_lowat": Option<u32> = Some(128 << 10) => "128KiB",
+        OrNone(size(4 * KIB, GIB));
+
+    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up. Its own default keeps a
+    /// vanished peer's buffers for a quarter of an hour.
+    tcp_user_timeout "LANNER_TCP_USER_TIMEOUT" "server.tcp.user_timeout": Option<Duration> = Some(seconds(30)) => "30s",
+        OrNone(time(seconds(1), hours(24)));
+
+    /// The `Server` field of every response. Left out by default: it tells an attacker more than a user.
+    server_header "LANNER_SERVER_HEADER" "server.header": Option<String> = None => "none", OrNone(FieldText);
+
+    /// The hosts that requests may be for, without ports; others get 421. Worth setting wherever the app makes links out
+    /// of the Host field (password resets!), or is reachable from browsers on a private network (DNS rebinding).
+    allowed_hosts "LANNER_ALLOWED_HOSTS" "server.allowed_hosts": AllowedHosts = AllowedHosts::ANY => "*", Hosts;
+
+    /// How long a tick of the timer wheel is: nothing fires before its moment, and nothing later than a tick after it.
+    /// 64 ms wakes an idle worker seldom enough to cost nothing, and is a sixteenth of Kestrel's second.
+    timer_resolution "LANNER_TIMER_RESOLUTION" "server.timer_resolution": Duration = millis(64) => "64ms",
+        time(millis(1), seconds(1));
+
+    /// The access log. Off by default, for it costs as much as a small request does.
+    log_access "LANNER_LOG_ACCESS" "server.log.access": LogAccess = LogAccess::Off => "off", one_of::<LogAccess>();
+
+    /// Connections open at once, over all workers; one more is closed right after accept. `auto` is what the descriptors
+    /// allow (RLIMIT_NOFILE less 256, less 16 for each worker), at most memory / 32 KiB and never below 64, because
+    /// running out of descriptors or memory hurts everybody and refusing one connection hurts one.
+    max_connections "LANNER_MAX_CONNECTIONS" "limits.max_connections": usize = 0 => "auto",
+        OrAuto::new(count(1, CONNECTIONS_MAX)), trips MaxConnections;
+
+    /// Upgraded connections open at once. They live long and leave the request bounds behind, so whoever offers WebSockets
+    /// may want a bound for them alone.
+    max_upgraded_connections "LANNER_MAX_UPGRADED_CONNECTIONS" "limits.max_upgraded_connections": Option<usize>
+        = None => "none", OrNone(count(0, CONNECTIONS_MAX)), trips MaxUpgradedConnections;
+
+    /// Connections open at once from one address (an IPv6 network of 64 bits counts as one, for everybody has a whole
+    /// one). `auto` is an eighth of all, at least 256: an office or a carrier's gateway fits, one machine alone cannot
+    /// fill the server.
+    max_connections_per_ip "LANNER_MAX_CONNECTIONS_PER_IP" "limits.max_connections_per_ip": usize = 0 => "auto",
+        OrAuto::new(count(1, CONNECTIONS_MAX)), trips MaxConnectionsPerIp;
+
+    /// The addresses that the bounds per address do not count: load tests on this machine and one's own balancers are not
+    /// strangers.
+    per_ip_exempt "LANNER_PER_IP_EXEMPT" "limits.per_ip_exempt": AddressSet = AddressSet::LOOPBACK => "loopback", Addresses;
+
+    /// New connections a second from one address. Off by default: how often an honest client reconnects depends on the
+    /// app and on how many people share an address.
+    max_connection_rate_per_ip "LANNER_MAX_CONNECTION_RATE_PER_IP" "limits.max_connection_rate_per_ip": Option<u64>
+        = None => "none", OrNone(event_rate(1, 1_000_000)), trips ConnectionRatePerIp;
+
+    /// New connections a second over all workers; beyond it accepting pauses, and the backlog is the queue. Off by
+    /// default, since accepting is the cheapest thing we do; with costly handshakes it smooths a thundering herd.
+    max_accept_rate "LANNER_MAX_ACCEPT_RATE" "limits.max_accept_rate": Option<u64> = None => "none",
+        OrNone(event_rate(1, 10_000_000)), trips AcceptRate;
+
+    /// The share of `max_connections` from which on connections are shed: lingering ones first, then idle ones, longest
+    /// idle first. An idle connection is only a promise to be faster next time; a newcomer has a request now.
+    idle_shed_at "LANNER_IDLE_SHED_AT" "limits.idle_shed_at": u8 = 90 => "90%", percent(1, 100), trips IdleShed;
+
+    /// Bytes of one request body. Checked by Content-Length before a byte is read, and while reading where there is none.
+    /// 30,000,000 is Kestrel's; an app can raise it for the route that takes uploads.
+    max_request_body "LANNER_MAX_REQUEST_BODY" "limits.max_request_body": Option<u64> = Some(30_000_000) => "30MB",
+        OrNone(size(0, 1 << 60)), trips RequestBody;
+
+    /// Bytes of one request that may wait here unread; beyond it we stop reading and TCP slows the sender down. A quarter
+    /// of Kestrel's: it is what each of many slow apps' clients can pin.
+    request_buffer "LANNER_REQUEST_BUFFER" "limits.request_buffer": usize = 256 << 10 => "256KiB", size(4 * KIB, GIB);
+
+    /// Bytes of one response that may wait here unsent; beyond it the app's writes wait.
+    response_buffer "LANNER_RESPONSE_BUFFER" "limits.response_buffer": usize = 64 << 10 => "64KiB", size(4 * KIB, GIB);
+
+    /// Bytes of a request line. Everybody's number: longer targets break on the way to us anyhow.
+    max_request_line "LANNER_MAX_REQUEST_LINE" "limits.max_request_line": usize = 8 << 10 => "8KiB",
+        size(256, HEAD_BYTES_MAX), trips RequestLine;
+
+    /// Bytes of all field lines of a head, after the request line; trailers count afresh. Cookies and single sign-on
+    /// tokens fit; a head is held whole in memory, so this is what a slow attacker gets for each connection.
+    max_header_bytes "LANNER_MAX_HEADER_BYTES" "limits.max_header_bytes": usize = 32 << 10 => "32KiB",
+        size(256, HEAD_BYTES_MAX), trips HeaderBytes;
+
+    /// Field lines of a head; trailers count afresh. Everything that walks over fields is linear in it.
+    max_header_count "LANNER_MAX_HEADER_COUNT" "limits.max_header_count": usize = 100 => "100", count(1, 1_000),
+        trips HeaderCount;
+
+    /// Bytes of one chunk's size line, its extensions included. Real ones have a dozen.
+    h1_max_chunk_line "LANNER_H1_MAX_CHUNK_LINE" "limits.h1.max_chunk_line": usize = 4 << 10 => "4KiB",
+        size(32, MIB), trips ChunkLine;
+
+    /// Bytes of all chunk extensions of one body. Nobody uses them; unbounded, they are traffic that no body limit counts
+    /// (CVE-2023-39326 in Go's server was that).
+    h1_max_chunk_extensions "LANNER_H1_MAX_CHUNK_EXTENSIONS" "limits.h1.max_chunk_extensions": u64 = 16 << 10 => "16KiB",
+        size(0, GIB), trips ChunkExtensions;
+
+    /// Whether lines must end in CR LF and fields must not be folded. Turning it off relaxes these two only, for very old
+    /// clients; what tells one request from the next is never relaxed.
+    h1_strict "LANNER_H1_STRICT" "limits.h1.strict": bool = true => "true", Flag;
+
+    /// Fields whose names have an underscore. To an app in process `X_Y` and `X-Y` are two names; CGI-like apps read both
+    /// as one, and then a client can forge what a proxy meant to set.
+    underscore_headers "LANNER_UNDERSCORE_HEADERS" "limits.underscore_headers": UnderscoreHeaders
+        = UnderscoreHeaders::Allow => "allow", one_of::<UnderscoreHeaders>();
+
+    /// How paths are read. `strict` resolves dot segments once, so that rules and routes see the same path, and refuses
+    /// `%00` and `..;`, which only ever mean an attack (Envoy's CVE-2019-9901 is what happens otherwise).
+    path_policy "LANNER_PATH_POLICY" "limits.path_policy": PathPolicy = PathPolicy::Strict => "strict",
+        one_of::<PathPolicy>();
+
+    /// How long a connection may be silent between requests. nginx's number: browsers close sooner, and an idle
+    /// connection costs us little until the cap is near. Behind a balancer it must be longer than the balancer's own.
+    keepalive_timeout "LANNER_KEEPALIVE_TIMEOUT" "limits.keepalive_timeout": Duration = seconds(75) => "75s",
+        time(TIMEOUT_MIN, TIMEOUT_MAX), trips KeepaliveTimeout;
+
+    /// How long a new connection may say nothing. A connection without a byte is the cheapest attack there is.
+    first_byte_timeout "LANNER_FIRST_BYTE_TIMEOUT" "limits.first_byte_timeout": Duration = seconds(15) => "15s",
+        time(TIMEOUT_MIN, TIMEOUT_MAX), trips FirstByteTimeout;
+
+    /// How long a head may take, from its first byte to its last; trailers likewise. It does not start again with each
+    /// byte: a byte a second is what Slowloris sends. Half of Kestrel's, and still long on a bad line.
+    header_timeout "LANNER_HEADER_TIMEOUT" "limits.header_timeout": Duration = seconds(15) => "15s",
+        time(TIMEOUT_MIN, TIMEOUT_MAX), trips HeaderTimeout;
+
+    /// Bytes a second that a body must bring on average, while the app waits on it. Kestrel's number: any modem has more,
+    /// and an attack has to pay for every connection it holds.
+    min_body_rate "LANNER_MIN_BODY_RATE" "limits.min_body_rate": Option<u64> = Some(240) => "240B/s",
+        OrNone(byte_rate(1, 1 << 40)), trips MinBodyRate;
+
+    /// How long a body is not judged by its rate: a connection may stall for a moment without being an attack.
+    min_body_rate_grace "LANNER_MIN_BODY_RATE_GRACE" "limits.min_body_rate_grace": Duration = seconds(5) => "5s",
+        time(TIMEOUT_MIN, TIMEOUT_MAX);
+
+    /// Bytes a second that a client must take of a response, its head included. Every write gets the time that it needs
+    /// at this rate, and time not used up is kept for the next.
+    min_response_rate "LANNER_MIN_RESPONSE_RATE" "limits.min_response_rate": Option<u64> = Some(240) => "240B/s",
+        OrNone(byte_rate(1, 1 << 40)), trips MinResponseRate;
+
+    /// How long any write may take at least, however short it is.
+    min_response_rate_grace "LANNER_MIN_RESPONSE_RATE_GRACE" "limits.min_response_rate_grace": Duration
+        = seconds(5) => "5s", time(TIMEOUT_MIN, TIMEOUT_MAX);
+
+    /// How long an exchange may take, from its complete head to its complete answer. Off by default: only the app knows
+    /// what is long, and event streams never end.
+    request_timeout "LANNER_REQUEST_TIMEOUT" "limits.request_timeout": Option<Duration> = None => "none",
+        OrNone(time(TIMEOUT_MIN, TIMEOUT_MAX)), trips RequestTimeout;
+
+    /// How long the rest of a body that nobody reads may take to come, and how long we wait for a peer's close after ours.
+    /// Closing at once would reset the connection, and the answer would be lost with it.
+    body_drain_timeout "LANNER_BODY_DRAIN_TIMEOUT" "limits.body_drain_timeout": Duration = seconds(5) => "5s",
+        time(TIMEOUT_MIN, hours(1)), trips BodyDrainTimeout;
+
+    /// Bytes of an unread body that are worth reading to keep a connection. A new connection costs less than reading more
+    /// than this; a Content-Length above it closes at once.
+    body_drain_max "LANNER_BODY_DRAIN_MAX" "limits.body_drain_max": u64 = 256 << 10 => "256KiB", size(0, GIB),
+        trips BodyDrainMax;
+
+    /// Requests on one connection before it is closed in an orderly way. Off by default; it spreads long-lived clients
+    /// over servers behind a balancer.
+    max_requests_per_connection "LANNER_MAX_REQUESTS_PER_CONNECTION" "limits.max_requests_per_connection": Option<u64>
+        = None => "none", OrNone(count(1, 1 << 60)), trips MaxRequestsPerConnection;
+
+    /// How old a connection may get before it is closed in an orderly way, give or take a tenth, so that those who came
+    /// together do not come back together.
+    max_connection_age "LANNER_MAX_CONNECTION_AGE" "limits.max_connection_age": Option<Duration> = None => "none",
+        OrNone(time(seconds(1), hours(24 * 365))), trips MaxConnectionAge;
+
+    /// How long a connection past its age may take for the exchange it is in.
+    max_connection_age_grace "LANNER_MAX_CONNECTION_AGE_GRACE" "limits.max_connection_age_grace": Duration
+        = seconds(30) => "30s", time(TIMEOUT_MIN, TIMEOUT_MAX);
+
+    /// Requests read ahead of the one being answered. At this number reading pauses: pipelining is nobody's fault, so it
+    /// is slowed and never refused.
+    max_pipelined "LANNER_MAX_PIPELINED" "limits.max_pipelined": usize = 16 => "16", count(1, 1_024);
+
+    /// Requests that one worker works on at once; beyond it they queue for `queue_timeout`, or get 503. Off by default:
+    /// the connection cap bounds it already, and a good number depends on the app.
+    max_inflight "LANNER_MAX_INFLIGHT" "limits.max_inflight": Option<usize> = None => "none",
+        OrNone(count(1, CONNECTIONS_MAX)), trips MaxInflight;
+
+    /// How long a request waits for its turn before it gets 503. `none`: it does not wait at all.
+    queue_timeout "LANNER_QUEUE_TIMEOUT" "limits.queue_timeout": Option<Duration> = None => "none",
+        OrNone(time(TIMEOUT_MIN, hours(1))), trips QueueTimeout;
+
+    /// How long a stop waits for exchanges under way, its delay included; after it they are reset. Kubernetes kills after
+    /// 30 seconds, and what is left after 25 belongs to the app's own cleaning up.
+    shutdown_timeout "LANNER_SHUTDOWN_TIMEOUT" "limits.shutdown_timeout": Duration = seconds(25) => "25s",
+        time(Duration::ZERO, hours(24)), trips ShutdownTimeout;
+
+    /// How long a stop goes on accepting first, already telling health checks the truth: a balancer needs a moment to
+    /// look elsewhere.
+    shutdown_delay "LANNER_SHUTDOWN_DELAY" "limits.shutdown_delay": Duration = seconds(0) => "0s",
+        time(Duration::ZERO, hours(1));
+}
+
+// The relations that `relations` in resolve.rs asks of configured values hold for the defaults. What is `auto` is filled
+// in from the machine, and its relations are tested in machine.rs.
+const _: () = {
+    let defaults = DEFAULTS;
+    let resolution = defaults.timer_resolution.as_nanos();
+    assert!(defaults.shutdown_delay.as_nanos() < defaults.shutdown_timeout.as_nanos());
+    assert!(defaults.first_byte_timeout.as_nanos() >= resolution);
+    assert!(defaults.header_timeout.as_nanos() >= resolution);
+    assert!(defaults.keepalive_timeout.as_nanos() >= resolution);
+    assert!(defaults.body_drain_timeout.as_nanos() >= resolution);
+    assert!(defaults.min_body_rate_grace.as_nanos() >= resolution);
+    assert!(defaults.min_response_rate_grace.as_nanos() >= resolution);
+    // A head is held whole, and so is a chunk's size line.
+    assert!(defaults.max_request_line + defaults.max_header_bytes <= defaults.request_buffer);
+    assert!(defaults.h1_max_chunk_line <= defaults.request_buffer);
+    // Spans of a head are 32 bits.
+    assert!(2 * HEAD_BYTES_MAX <= u32::MAX as u64);
+};
+
+impl Limits {
+    /// What a server without any setting has on this machine. Never fails: where there are too few descriptors even for
+    /// 64 connections, [`Limits::resolve`](crate::Limits::resolve) says so and this does not.
+    #[must_use]
+    pub fn for_machine(machine: Machine) -> Limits {
+        let mut limits = Limits::unfilled();
+        limits.fill_automatic(machine);
+        limits.listeners.push(Listener {
+            name: "0".to_owned(),
+            url: crate::listen::DEFAULT,
+        });
+        limits
+    }
+
+    /// The table's defaults with zero where `auto` stands: never to leave the crate.
+    pub(crate) fn unfilled() -> Limits {
+        DEFAULTS.clone()
+    }
+
+    /// The least rate at which bodies must come, if there is one.
+    #[must_use]
+    pub fn body_rate(&self) -> Option<MinRate> {
+        let bytes_per_second = self.min_body_rate?;
+        Some(MinRate {
+            bytes_per_second,
+            grace: self.min_body_rate_grace,
+        })
+    }
+
+    /// The least rate at which responses must be taken, if there is one.
+    #[must_use]
+    pub fn response_rate(&self) -> Option<MinRate> {
+        let bytes_per_second = self.min_response_rate?;
+        Some(MinRate {
+            bytes_per_second,
+            grace: self.min_response_rate_grace,
+        })
+    }
+
+    /// How many connections are open when shedding begins; never more than the cap.
+    #[must_use]
+    pub fn idle_shed_connections(&self) -> usize {
+        let share = self.max_connections as u128 * u128::from(self.idle_shed_at) / 100;
+        usize::try_from(share)
+            .unwrap_or(usize::MAX)
+            .min(self.max_connections)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::collections::HashSet;
+
+    const MACHINE: Machine = Machine {
+        nofile: 65_536,
+        memory: 1 << 34,
+        cpus: 4,
+    };
+
+    #[test]
+    fn every_default_is_written_as_the_table_says_and_reads_back_as_the_same_value() {
+        for knob in KNOBS {
+            assert_eq!(knob.value(DEFAULTS), knob.default, "{}", knob.name);
+            let mut limits = DEFAULTS.clone();
+            (knob.assign)(&mut limits, knob.default).unwrap();
+            assert_eq!(knob.value(&limits), knob.default, "{}", knob.name);
+            // An empty list of URLs is the default and cannot be written as itself.
+            if knob.name != "listen" {
+                assert_eq!(&limits, DEFAULTS, "{}", knob.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_effective_value_reads_back_as_the_same_value() {
+        let limits = Limits::for_machine(MACHINE);
+        for knob in KNOBS.iter().filter(|knob| knob.name != "listen") {
+            let mut copy = limits.clone();
+            (knob.assign)(&mut copy, &knob.value(&limits)).unwrap();
+            assert_eq!(copy, limits, "{}", knob.name);
+        }
+    }
+
+    #[test]
+    fn variables_fields_and_paths_are_three_spellings_of_one_name() {
+        for knob in KNOBS {
+            assert_eq!(
+                knob.variable,
+                format!("LANNER_{}", knob.name.to_ascii_uppercase())
+            );
+            // The path ends in the same words; only what groups it in a file comes before them.
+            let words = knob.path.replace('.', "_");
+            assert!(
+                words == knob.name || words.ends_with(&format!("_{}", knob.name)),
+                "{}",
+                knob.path
+            );
+            assert!(
+                knob.path.starts_with("limits.") || knob.path.starts_with("server."),
+                "{}",
+                knob.path
+            );
+        }
+        for spelling in [|knob: &Knob| knob.variable, |knob: &Knob| knob.path] {
+            let distinct: HashSet<&str> = KNOBS.iter().map(spelling).collect();
+            assert_eq!(distinct.len(), KNOBS.len());
+        }
+    }
+
+    #[test]
+    fn every_trip_belongs_to_the_knob_of_its_name() {
+        for trip in Trip::ALL {
+            let owners: Vec<&str> = KNOBS
+                .iter()
+                .filter(|knob| knob.trips == Some(trip))
+                .map(|knob| knob.name)
+                .collect();
+            if trip == Trip::LingerShed {
+                assert!(owners.is_empty(), "it is idle_shed_at by another name");
+            } else {
+                assert_eq!(owners, [trip.name()]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_why_is_a_paragraph() {
+        for knob in KNOBS {
+            assert!(
+                knob.why.len() > 40 && knob.why.ends_with(['.', '!']),
+                "{}",
+                knob.name
+            );
+            assert!(
+                !knob.why.contains("  ") && !knob.why.contains('\n'),
+                "{}",
+                knob.name
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_stands_at_auto_for_a_real_machine() {
+        let limits = Limits::for_machine(MACHINE);
+        assert!(
+            limits.workers > 0 && limits.max_connections > 0 && limits.max_connections_per_ip > 0
+        );
+        assert_eq!(limits.workers, 4);
+        assert_eq!(
+            limits.listeners,
+            [Listener {
+                name: "0".to_owned(),
+                url: crate::listen::DEFAULT
+            }]
+        );
+    }
+
+    #[test]
+    fn rates_come_with_their_grace_or_not_at_all() {
+        let mut limits = Limits::for_machine(MACHINE);
+        let rate = MinRate {
+            bytes_per_second: 240,
+            grace: seconds(5),
+        };
+        assert_eq!(
+            (limits.body_rate(), limits.response_rate()),
+            (Some(rate), Some(rate))
+        );
+        limits.min_body_rate = None;
+        limits.min_response_rate = None;
+        assert_eq!((limits.body_rate(), limits.response_rate()), (None, None));
+    }
+
+    #[test]
+    fn shedding_begins_at_its_share_of_the_cap() {
+        let mut limits = Limits::for_machine(MACHINE);
+        limits.max_connections = 1_001;
+        assert_eq!(limits.idle_shed_connections(), 900);
+        limits.idle_shed_at = 100;
+        assert_eq!(limits.idle_shed_connections(), 1_001);
+        limits.max_connections = usize::MAX;
+        assert_eq!(limits.idle_shed_connections(), usize::MAX);
+    }
+}
