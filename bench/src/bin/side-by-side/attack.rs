@@ -1,0 +1,133 @@
+//! What an honest client feels while thousands trickle: each server started afresh, the honest client alone, then the same
+//! client beside the attack.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use lanner_loadtest::arguments::Failure;
+
+use crate::Plan;
+use crate::child::{Pinned, pinned_to};
+use crate::json::{number, object};
+use crate::scenario::Part;
+use crate::server::{Recipe, Server};
+use crate::steal::Steal;
+use crate::table::Table;
+
+/// Sent before recording begins, by the honest client.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How much longer than planned a client may take: its last requests time out after ten seconds.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// Measures all servers, one after the other.
+pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Table, Failure> {
+    let mut table = Table::new(&[
+        "server",
+        "p99 ms alone",
+        "p99 ms attacked",
+        "lag p99 ms",
+        "failed",
+        "attackers",
+        "cut",
+        "answered",
+        "cut after s, p50",
+        "max",
+    ]);
+    let cores = [plan.server_core, plan.client_core];
+    let steal = Steal::read(cores);
+    for recipe in recipes {
+        let server = recipe.start(plan)?;
+        let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
+        let attack = slowloris(plan, &server, part)?;
+        let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
+        let attack = attack.output(plan.attack_time + WARM_UP + SLACK)?;
+        let figure = |text: &str, path: &[&str]| number(text, path).unwrap_or(f64::NAN);
+        let seconds = |which| match number(&attack, &["lifetime_s", which]) {
+            Some(seconds) => format!("{seconds:.3}"),
+            None => "-".to_owned(),
+        };
+        let answered = object(&attack, "endings")
+            .unwrap_or_default()
+            .replace('"', "")
+            .replace(',', ", ");
+        table.row(vec![
+            recipe.name.clone(),
+            format!("{:.3}", figure(&alone, &["latency_ms", "p99"])),
+            format!("{:.3}", figure(&attacked, &["latency_ms", "p99"])),
+            format!("{:.3}", figure(&attacked, &["lag_ms", "p99"])),
+            format!(
+                "{:.0}",
+                figure(&alone, &["failed"]) + figure(&attacked, &["failed"])
+            ),
+            format!("{:.0}", figure(&attack, &["opened"])),
+            format!("{:.0}", figure(&attack, &["cut"])),
+            if answered.is_empty() {
+                "-".to_owned()
+            } else {
+                answered
+            },
+            seconds("p50"),
+            seconds("max"),
+        ]);
+        eprintln!(
+            "attack on {}:\n  {}\n  {}\n  {}",
+            recipe.name,
+            alone.trim(),
+            attacked.trim(),
+            attack.trim()
+        );
+    }
+    table.note(format!(
+        "{} honest requests over {} s each, from their intended start; the attack opens during the {} s before, and each \
+         attacker sends a byte every 5 s. Lag is how late the honest client itself sent while attacked.",
+        plan.rate,
+        plan.attack_time.as_secs_f64(),
+        WARM_UP.as_secs_f64(),
+    ));
+    let [servers, clients] = Steal::read(cores).percent_since(steal);
+    table.note(format!(
+        "Stolen meanwhile: {servers:.1} % of the servers' core, {clients:.1} % of the clients'."
+    ));
+    Ok(table)
+}
+
+fn honest(plan: &Plan, server: &Server) -> Result<Pinned, Failure> {
+    let mut command = pinned_to(plan.client_core, plan.programs.join("honest"));
+    command.args([
+        "--addr",
+        &server.address.to_string(),
+        "--rate",
+        &plan.rate,
+        "--json",
+    ]);
+    command.args([
+        "--warm-up",
+        &seconds(WARM_UP),
+        "--duration",
+        &seconds(plan.attack_time),
+    ]);
+    Pinned::start("honest", command.stdout(Stdio::piped()))
+}
+
+fn slowloris(plan: &Plan, server: &Server, part: Part) -> Result<Pinned, Failure> {
+    let mut command = pinned_to(plan.client_core, plan.programs.join("slowloris"));
+    command.args([
+        "--addr",
+        &server.address.to_string(),
+        "--connections",
+        &plan.attackers.to_string(),
+        "--json",
+    ]);
+    // It outlasts the honest client, so all of that client's time is under attack.
+    command.args(["--duration", &seconds(plan.attack_time + WARM_UP * 2)]);
+    match part {
+        Part::Head => command.args(["--mode", "head", "--path", "/hello"]),
+        Part::Body => command.args(["--mode", "body", "--path", "/echo"]),
+    };
+    Pinned::start("slowloris", command.stdout(Stdio::piped()))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}s", time.as_secs_f64())
+}

@@ -1,0 +1,117 @@
+//! Memory of idle keep-alive connections: each server started afresh, the same connections held, everything of its processes
+//! summed.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use lanner_loadtest::arguments::Failure;
+
+use crate::Plan;
+use crate::child::{Pinned, pinned_to};
+use crate::process_tree::{Memory, memory};
+use crate::server::Recipe;
+use crate::table::Table;
+
+/// How long opening the connections, or letting them go, may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Measures all servers, one after the other.
+pub(crate) fn measure(
+    plan: &Plan,
+    recipes: &[Recipe],
+    connections: usize,
+) -> Result<Table, Failure> {
+    let head = [
+        "server",
+        "RSS KiB before",
+        "RSS KiB held",
+        "ratio",
+        "Pss KiB held",
+        "growth, bytes each",
+    ];
+    let mut table = Table::new(&head);
+    let mut first = None;
+    for recipe in recipes {
+        let (before, held) = measure_one(plan, recipe, connections)?;
+        let first = *first.get_or_insert(held.rss_kib);
+        let growth = held.rss_kib.saturating_sub(before.rss_kib) * 1024;
+        table.row(vec![
+            recipe.name.clone(),
+            before.rss_kib.to_string(),
+            held.rss_kib.to_string(),
+            format!("{:.3}", held.rss_kib as f64 / first as f64),
+            held.pss_kib.to_string(),
+            format!("{:.0}", growth as f64 / connections as f64),
+        ]);
+        eprintln!(
+            "idle: {} {} KiB, held {} KiB",
+            recipe.name, before.rss_kib, held.rss_kib
+        );
+    }
+    table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
+    Ok(table)
+}
+
+fn measure_one(
+    plan: &Plan,
+    recipe: &Recipe,
+    connections: usize,
+) -> Result<(Memory, Memory), Failure> {
+    let server = recipe.start(plan)?;
+    let before = memory(server.id());
+    let mut command = pinned_to(plan.client_core, plan.programs.join("idle"));
+    command.args([
+        "--addr",
+        &server.address.to_string(),
+        "--connections",
+        &connections.to_string(),
+    ]);
+    // They are held until the client's standard input ends.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = Pinned::start(
+        &format!("idle connections to {}", recipe.name),
+        &mut command,
+    )?;
+    wait_for_ready(&mut client)?;
+    let held = memory(server.id());
+    drop(client.child.stdin.take());
+    let said = client.output(TIMEOUT)?;
+    if !said.contains(&format!("held {connections}, closed by the server 0")) {
+        return Err(Failure::Run(format!("{}: {}", recipe.name, said.trim())));
+    }
+    Ok((before, held))
+}
+
+/// Reads the client's first line, on a thread, for a pipe has no time limit. What follows it goes back to be read at the end.
+fn wait_for_ready(client: &mut Pinned) -> Result<(), Failure> {
+    let Some(out) = client.child.stdout.take() else {
+        return Err(Failure::Run("the client has no standard output".to_owned()));
+    };
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Unbuffered beyond the line: the client says nothing more until it is told to.
+        let mut reader = BufReader::with_capacity(64, out);
+        let mut line = String::new();
+        let read = reader.read_line(&mut line);
+        let _ = send.send((
+            read.is_ok() && line.starts_with("ready"),
+            reader.into_inner(),
+        ));
+    });
+    match receive.recv_timeout(TIMEOUT) {
+        Ok((ready, out)) => {
+            client.child.stdout = Some(out);
+            match ready {
+                true => Ok(()),
+                false => Err(Failure::Run(
+                    "the client could not hold its connections".to_owned(),
+                )),
+            }
+        }
+        Err(_) => Err(Failure::Run(format!(
+            "the connections were not open within {TIMEOUT:?}"
+        ))),
+    }
+}

@@ -1,0 +1,234 @@
+//! Servers side by side in one run: each pinned to one core, the load on another, rounds interleaved in shuffled order, medians.
+//! The figure is the server's CPU time per request, which holds as long as the load generator is the bottleneck; only ratios
+//! within one run mean anything.
+//!
+//!     cargo build --release
+//!     cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
+//!     target/release/side-by-side lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
+//!
+//! What is measured is in `load.rs` (requests), `idle.rs` (memory) and `attack.rs` (slow clients); this file reads the command
+//! line and prints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
+
+use crate::scenario::Scenario;
+use crate::server::Recipe;
+
+mod attack;
+mod child;
+mod idle;
+mod json;
+mod load;
+mod process_tree;
+mod scenario;
+mod server;
+mod shuffle;
+mod steal;
+mod table;
+mod wrk;
+
+const PROGRAM: Program = Program {
+    name: "side-by-side",
+    about: "Measures servers against each other in one run and prints Markdown tables; ratios are to the first server.",
+    words: Some((
+        "SERVER",
+        "lanner-epoll, lanner-monoio, nginx, hyper, or NAME=COMMAND: words split at blanks, {port} filled in, leading \
+         VARIABLE=value words become its environment. It must answer /hello as the others do. Without any: the first four.",
+    )),
+    flags: &[
+        Flag {
+            name: "scenarios",
+            value: Some("LIST"),
+            default: Some("c64,c1000,x16"),
+            about: "Of cN (N connections), xN (64 connections, N requests pipelined), close (a connection a request), \
+                    idleN (memory of N idle connections), slowloris, slowloris-body.",
+        },
+        Flag {
+            name: "rounds",
+            value: Some("N"),
+            default: Some("5"),
+            about: "Rounds per load scenario.",
+        },
+        Flag {
+            name: "time",
+            value: Some("TIME"),
+            default: Some("5s"),
+            about: "Load per round, whole seconds.",
+        },
+        Flag {
+            name: "heads",
+            value: Some("MIX"),
+            default: Some("plain"),
+            about: "plain: wrk's own head; mixed: several, in turn.",
+        },
+        Flag {
+            name: "attackers",
+            value: Some("N"),
+            default: Some("8000"),
+            about: "Connections of the slowloris scenarios.",
+        },
+        Flag {
+            name: "attack-time",
+            value: Some("TIME"),
+            default: Some("25s"),
+            about: "How long the honest client is measured, without and under attack.",
+        },
+        Flag {
+            name: "rate",
+            value: Some("RATE"),
+            default: Some("500/s"),
+            about: "Requests of the honest client.",
+        },
+        Flag {
+            name: "seed",
+            value: Some("N"),
+            default: None,
+            about: "Repeats the order of another run.",
+        },
+        Flag {
+            name: "server-core",
+            value: Some("N"),
+            default: Some("0"),
+            about: "Where servers run.",
+        },
+        Flag {
+            name: "client-core",
+            value: Some("N"),
+            default: Some("1"),
+            about: "Where load comes from.",
+        },
+    ],
+};
+
+/// What holds for the whole run.
+#[derive(Debug)]
+struct Plan {
+    rounds: usize,
+    time: Duration,
+    mixed_heads: bool,
+    attackers: usize,
+    attack_time: Duration,
+    rate: String,
+    seed: u64,
+    server_core: usize,
+    client_core: usize,
+    /// Where the other programs of this build are.
+    programs: PathBuf,
+}
+
+fn main() -> ExitCode {
+    PROGRAM.start(|arguments| {
+        let plan = read_plan(arguments)?;
+        let scenarios = arguments.text("scenarios").unwrap_or_default();
+        let scenarios = scenarios
+            .split(',')
+            .map(Scenario::read)
+            .collect::<Result<Vec<_>, _>>()?;
+        let recipes = read_recipes(arguments.words(), &plan)?;
+        for scenario in &scenarios {
+            scenario.check_programs(&plan)?;
+        }
+        print_circumstances(&plan, &recipes);
+        for scenario in &scenarios {
+            let table = match *scenario {
+                Scenario::Load(shape) => load::measure(&plan, &recipes, shape)?,
+                Scenario::Idle { connections } => idle::measure(&plan, &recipes, connections)?,
+                Scenario::Attack(part) => attack::measure(&plan, &recipes, part)?,
+            };
+            print!("\n### {scenario}\n\n{table}");
+        }
+        Ok(())
+    })
+}
+
+fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let time = arguments.value::<Duration>("time")?;
+    if time.subsec_nanos() != 0 || !(1..=600).contains(&time.as_secs()) {
+        return Err(Failure::Usage(
+            "--time: expected whole seconds, 1s to 600s".to_owned(),
+        ));
+    }
+    let program =
+        std::env::current_exe().map_err(Failure::of("finding this program's own path"))?;
+    let plan = Plan {
+        rounds: arguments.count("rounds", 1..=1000)?,
+        time,
+        mixed_heads: match arguments.text("heads") {
+            Some("plain") => false,
+            Some("mixed") => true,
+            _ => {
+                return Err(Failure::Usage(
+                    "--heads: expected plain or mixed".to_owned(),
+                ));
+            }
+        },
+        attackers: arguments.count("attackers", 1..=1_000_000)?,
+        attack_time: arguments.value("attack-time")?,
+        rate: arguments.text("rate").unwrap_or_default().to_owned(),
+        seed: match arguments.value_if_given::<usize>("seed")? {
+            Some(seed) => seed as u64,
+            None => u64::from(std::process::id()),
+        },
+        server_core: arguments.count("server-core", 0..=4095)?,
+        client_core: arguments.count("client-core", 0..=4095)?,
+        programs: program.parent().map(PathBuf::from).unwrap_or_default(),
+    };
+    if plan.server_core == plan.client_core {
+        return Err(Failure::Usage(
+            "the load would run on the servers' own core".to_owned(),
+        ));
+    }
+    Ok(plan)
+}
+
+fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
+    let all = ["lanner-epoll", "lanner-monoio", "nginx", "hyper"].map(str::to_owned);
+    let words = if words.is_empty() { &all } else { words };
+    let recipes = words
+        .iter()
+        .map(|word| Recipe::read(word, &plan.programs))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (index, recipe) in recipes.iter().enumerate() {
+        if recipes[..index]
+            .iter()
+            .any(|earlier| earlier.name == recipe.name)
+        {
+            return Err(Failure::Usage(format!(
+                "two servers are called {}",
+                recipe.name
+            )));
+        }
+    }
+    Ok(recipes)
+}
+
+/// What a reader must know to judge the figures.
+fn print_circumstances(plan: &Plan, recipes: &[Recipe]) {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown");
+    println!(
+        "Linux {}, CPU {}.",
+        kernel.trim(),
+        cpu.trim_start_matches([' ', '\t', ':'])
+    );
+    println!(
+        "Servers on core {}, load on core {}, {} rounds of {} s in shuffled order (seed {}), {} heads.\n",
+        plan.server_core,
+        plan.client_core,
+        plan.rounds,
+        plan.time.as_secs(),
+        plan.seed,
+        if plan.mixed_heads { "mixed" } else { "plain" },
+    );
+    for recipe in recipes {
+        println!("- {}: {}", recipe.name, recipe.description());
+    }
+}

@@ -1,0 +1,265 @@
+//! Exchanges: requests being answered, each a recycled slot whose future is polled in place.
+//!
+//! A slot keeps its memory between requests (the future's, the head's, the link's), so that a handler which answers at
+//! once costs no allocation. Idle connections hold none.
+
+use crate::Error;
+use crate::app::App;
+use crate::link::Link;
+use crate::ready::{Ready, Signal, Token};
+use crate::request::{ConnectionInfo, Request, RequestHead, RequestView};
+use crate::response::{BodyStream, Response};
+use crate::slab::Key;
+use lanner_limits::Moment;
+use lanner_protocol::{Overrides, Status};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Calls an app. This is what gives the futures of its `async fn call` a type that a slot can hold.
+pub(crate) trait Dispatch: 'static {
+    type Future: Future<Output = Result<Response, Error>> + 'static;
+
+    fn dispatch(&self, request: Request) -> Self::Future;
+
+    fn admit(&self, head: RequestView<'_>) -> Overrides;
+}
+
+/// An app and the closure that calls it.
+pub(crate) struct Dispatcher<A, C> {
+    app: Rc<A>,
+    call: C,
+}
+
+impl<A, C> Dispatcher<A, C> {
+    pub(crate) fn new(app: A, call: C) -> Self {
+        Self {
+            app: Rc::new(app),
+            call,
+        }
+    }
+}
+
+impl<A, C, F> Dispatch for Dispatcher<A, C>
+where
+    A: App,
+    C: Fn(Rc<A>, Request) -> F + 'static,
+    F: Future<Output = Result<Response, Error>> + 'static,
+{
+    type Future = F;
+
+    fn dispatch(&self, request: Request) -> F {
+        (self.call)(self.app.clone(), request)
+    }
+
+    fn admit(&self, head: RequestView<'_>) -> Overrides {
+        self.app.admit(head)
+    }
+}
+
+/// What an exchange is doing.
+pub(crate) enum Stage {
+    /// The slot is free, or its request is not dispatched yet.
+    Idle,
+    /// The app works on its answer.
+    Calling,
+    /// The answer's body is being produced.
+    Streaming(BodyStream),
+    /// Another protocol is being spoken.
+    Upgraded(Pin<Box<dyn Future<Output = ()>>>),
+}
+
+/// One exchange.
+pub(crate) struct Exchange<F> {
+    signal: Arc<Signal>,
+    waker: Waker,
+    future: Pin<Box<Option<F>>>,
+    pub(crate) stage: Stage,
+    pub(crate) link: Rc<Link>,
+    pub(crate) head: Rc<RequestHead>,
+    /// Whose exchange it is.
+    pub(crate) connection: Key,
+    /// A poll may bring something new.
+    pub(crate) due: bool,
+    pub(crate) started: Moment,
+    pub(crate) status: Option<Status>,
+}
+
+/// What became of polling an app.
+pub(crate) enum Polled {
+    Pending,
+    Answered(Result<Response, Error>),
+    Panicked,
+}
+
+/// One worker's exchanges. Their number is bounded by that of its connections.
+pub(crate) struct Exchanges<D: Dispatch> {
+    dispatch: D,
+    ready: Arc<Ready>,
+    slots: Vec<Exchange<D::Future>>,
+    free: Vec<u32>,
+}
+
+impl<D: Dispatch> Exchanges<D> {
+    pub(crate) fn new(dispatch: D, ready: Arc<Ready>) -> Self {
+        Self {
+            dispatch,
+            ready,
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// Exchanges that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Takes a free slot for a connection's next request.
+    pub(crate) fn reserve(
+        &mut self,
+        connection: Key,
+        info: &Rc<ConnectionInfo>,
+        now: Moment,
+    ) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| self.add_slot(connection));
+        let slot = &mut self.slots[index as usize];
+        slot.connection = connection;
+        slot.started = now;
+        slot.status = None;
+        // What somebody still holds of the last exchange is theirs to keep.
+        match Rc::get_mut(&mut slot.head) {
+            Some(head)
+                if head
+                    .connection
+                    .as_ref()
+                    .is_some_and(|held| Rc::ptr_eq(held, info)) => {}
+            Some(head) => head.connection = Some(info.clone()),
+            None => {
+                slot.head = Rc::new(RequestHead {
+                    connection: Some(info.clone()),
+                    ..RequestHead::default()
+                })
+            }
+        }
+        index
+    }
+
+    fn add_slot(&mut self, connection: Key) -> u32 {
+        let index = u32::try_from(self.slots.len())
+            .expect("fewer than 4 billion exchanges fit into memory");
+        let signal = Signal::new(self.ready.clone(), Token::Exchange(index));
+        self.slots.push(Exchange {
+            waker: signal.waker(),
+            future: Box::pin(None),
+            stage: Stage::Idle,
+            link: Rc::new(Link::new(signal.clone())),
+            head: Rc::default(),
+            signal,
+            connection,
+            due: false,
+            started: Moment::ZERO,
+            status: None,
+        });
+        index
+    }
+
+    pub(crate) fn slot(&mut self, index: u32) -> &mut Exchange<D::Future> {
+        &mut self.slots[index as usize]
+    }
+
+    /// The connection whose exchange is in this slot, when its number was taken off the ready list.
+    pub(crate) fn woken(&mut self, index: u32) -> Option<Key> {
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.signal.lower();
+        if matches!(slot.stage, Stage::Idle) {
+            return None;
+        }
+        slot.due = true;
+        Some(slot.connection)
+    }
+
+    /// The head to parse into, which nobody else holds yet.
+    pub(crate) fn head_mut(&mut self, index: u32) -> &mut RequestHead {
+        Rc::get_mut(&mut self.slots[index as usize].head)
+            .expect("a reserved slot's head is not shared yet")
+    }
+
+    /// Asks the app which limits are to hold for the request.
+    pub(crate) fn admit(&mut self, index: u32) -> Overrides {
+        let head = &self.slots[index as usize].head;
+        catch_unwind(AssertUnwindSafe(|| self.dispatch.admit(RequestView(head))))
+            .unwrap_or_default()
+    }
+
+    /// Calls the app with the request in the slot.
+    pub(crate) fn begin(&mut self, index: u32, has_body: bool) {
+        let Self {
+            dispatch, slots, ..
+        } = self;
+        let slot = &mut slots[index as usize];
+        match Rc::get_mut(&mut slot.link) {
+            Some(link) => link.reset(has_body),
+            None => {
+                let mut link = Link::new(slot.signal.clone());
+                link.reset(has_body);
+                slot.link = Rc::new(link);
+            }
+        }
+        let request = Request::new(slot.head.clone(), slot.link.clone());
+        slot.stage = Stage::Calling;
+        slot.due = true;
+        // A plain function that panics before its first await panics here.
+        let future = catch_unwind(AssertUnwindSafe(|| dispatch.dispatch(request))).ok();
+        slot.future.set(future);
+    }
+
+    /// Polls the app's future.
+    pub(crate) fn poll_call(&mut self, index: u32) -> Polled {
+        let slot = &mut self.slots[index as usize];
+        slot.due = false;
+        let mut context = Context::from_waker(&slot.waker);
+        let future = &mut slot.future;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let answer = match future.as_mut().as_pin_mut() {
+                Some(future) => std::task::ready!(future.poll(&mut context)),
+                None => return Poll::Ready(None),
+            };
+            future.set(None);
+            Poll::Ready(Some(answer))
+        }));
+        match polled {
+            Ok(Poll::Pending) => Polled::Pending,
+            Ok(Poll::Ready(Some(answer))) => Polled::Answered(answer),
+            Ok(Poll::Ready(None)) | Err(_) => Polled::Panicked,
+        }
+    }
+
+    /// Ends the exchange and frees its slot: the app's future is dropped where it stands.
+    pub(crate) fn end(&mut self, index: u32, aborted: bool) {
+        let slot = &mut self.slots[index as usize];
+        let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
+        let future = &mut slot.future;
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            drop(stage);
+            future.set(None);
+        }));
+        if dropped.is_err() {
+            tracing::error!("an app's future panicked while it was dropped");
+        }
+        slot.link.close(aborted);
+        slot.due = false;
+        if let Some(head) = Rc::get_mut(&mut slot.head) {
+            head.lease = None;
+        }
+        self.free.push(index);
+    }
+}
+
+impl<F> Exchange<F> {
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}

@@ -1,0 +1,237 @@
+//! What the two sides of an exchange share: the app's handles (request, body, upgraded stream) on one side, the
+//! connection on the other.
+//!
+//! The app may keep or move its handles wherever it likes on its thread, also past the end of the exchange; the
+//! connection marks a link closed when it is done with it, and never reuses one that somebody still holds.
+
+use crate::body::{BodyError, Chunk};
+use crate::ready::Signal;
+use crate::waiter::Waiter;
+use bytes::Bytes;
+use lanner_protocol::{Fields, Overrides};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// How far the delivery of a body has come. One piece at most is under way: the rest stays in the connection's input,
+/// where `LANNER_REQUEST_BUFFER` bounds it.
+#[derive(Debug, Default)]
+enum Delivery {
+    /// Nothing to take.
+    #[default]
+    Empty,
+    /// A piece that the app has not taken yet; `last` if the body ends with it.
+    Piece { chunk: Chunk, last: bool },
+    /// The body is over.
+    End,
+    /// The body cannot be received.
+    Failed(BodyError),
+}
+
+/// See the file's comment.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Where the connection is told that the app did something.
+    signal: Arc<Signal>,
+    delivery: RefCell<Delivery>,
+    /// The app waits for a piece that is not there.
+    wanted: Cell<bool>,
+    reader: Waiter,
+    /// The app has begun to read; overrides come too late.
+    begun: Cell<bool>,
+    overrides: Cell<Option<Overrides>>,
+    trailers: RefCell<Option<Fields>>,
+    /// The connection is done with the exchange.
+    closed: Cell<bool>,
+    /// It ended before the answer was complete.
+    aborted: Cell<bool>,
+    abort_watcher: Waiter,
+    /// Bytes an upgraded stream has written and the connection has not taken.
+    outgoing: RefCell<VecDeque<Bytes>>,
+    outgoing_bytes: Cell<usize>,
+    writer: Waiter,
+    /// The upgraded stream will write no more.
+    finished: Cell<bool>,
+}
+
+impl Link {
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        Self {
+            signal,
+            delivery: RefCell::default(),
+            wanted: Cell::default(),
+            reader: Waiter::default(),
+            begun: Cell::default(),
+            overrides: Cell::default(),
+            trailers: RefCell::default(),
+            closed: Cell::default(),
+            aborted: Cell::default(),
+            abort_watcher: Waiter::default(),
+            outgoing: RefCell::default(),
+            outgoing_bytes: Cell::default(),
+            writer: Waiter::default(),
+            finished: Cell::default(),
+        }
+    }
+
+    /// Makes a link that nobody holds any more good for the next exchange.
+    pub(crate) fn reset(&mut self, has_body: bool) {
+        *self.delivery.get_mut() = if has_body {
+            Delivery::Empty
+        } else {
+            Delivery::End
+        };
+        self.wanted.set(false);
+        self.reader.take();
+        self.begun.set(false);
+        self.overrides.set(None);
+        *self.trailers.get_mut() = None;
+        self.closed.set(false);
+        self.aborted.set(false);
+        self.abort_watcher.take();
+        self.outgoing.get_mut().clear();
+        self.outgoing_bytes.set(0);
+        self.writer.take();
+        self.finished.set(false);
+    }
+
+    // The app's side.
+
+    /// The next piece of the body, or `None` at its end.
+    pub(crate) fn poll_chunk(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Chunk, BodyError>>> {
+        self.begun.set(true);
+        let mut delivery = self.delivery.borrow_mut();
+        match std::mem::take(&mut *delivery) {
+            Delivery::Piece { chunk, last } => {
+                if last {
+                    *delivery = Delivery::End;
+                }
+                Poll::Ready(Some(Ok(chunk)))
+            }
+            Delivery::End => {
+                *delivery = Delivery::End;
+                Poll::Ready(None)
+            }
+            Delivery::Failed(error) => {
+                *delivery = Delivery::Failed(error);
+                Poll::Ready(Some(Err(error)))
+            }
+            Delivery::Empty if self.closed.get() => Poll::Ready(Some(Err(BodyError::Aborted))),
+            Delivery::Empty => {
+                self.reader.wait(context);
+                if !self.wanted.replace(true) {
+                    self.signal.raise();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn body_ended(&self) -> bool {
+        matches!(*self.delivery.borrow(), Delivery::End)
+    }
+
+    pub(crate) fn take_trailers(&self) -> Option<Fields> {
+        self.trailers.borrow_mut().take()
+    }
+
+    /// Changes the exchange's limits. Returns whether it was still in time: before the first read.
+    pub(crate) fn set_override(&self, change: impl FnOnce(&mut Overrides)) -> bool {
+        if self.begun.get() || self.closed.get() {
+            return false;
+        }
+        let mut overrides = self.overrides.get().unwrap_or_default();
+        change(&mut overrides);
+        self.overrides.set(Some(overrides));
+        true
+    }
+
+    pub(crate) fn poll_aborted(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.aborted.get() {
+            return Poll::Ready(());
+        }
+        if !self.closed.get() {
+            self.abort_watcher.wait(context);
+        }
+        Poll::Pending
+    }
+
+    /// Queues bytes of an upgraded stream once fewer than `bytes_max` wait.
+    pub(crate) fn poll_write(
+        &self,
+        bytes: &mut Bytes,
+        bytes_max: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<bool> {
+        if self.closed.get() || self.finished.get() {
+            return Poll::Ready(false);
+        }
+        if self.outgoing_bytes.get() >= bytes_max {
+            self.writer.wait(context);
+            return Poll::Pending;
+        }
+        self.outgoing_bytes
+            .set(self.outgoing_bytes.get() + bytes.len());
+        self.outgoing.borrow_mut().push_back(std::mem::take(bytes));
+        self.signal.raise();
+        Poll::Ready(true)
+    }
+
+    // The connection's side.
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.get()
+    }
+
+    pub(crate) fn take_overrides(&self) -> Option<Overrides> {
+        self.overrides.take()
+    }
+
+    /// Hands over a piece of the body. Returns the reader to wake, here and below.
+    pub(crate) fn deliver(&self, chunk: Chunk, last: bool) -> Option<Waker> {
+        self.settle(Delivery::Piece { chunk, last })
+    }
+
+    pub(crate) fn deliver_end(&self, trailers: Option<Fields>) -> Option<Waker> {
+        *self.trailers.borrow_mut() = trailers;
+        self.settle(Delivery::End)
+    }
+
+    pub(crate) fn deliver_failure(&self, error: BodyError) -> Option<Waker> {
+        self.settle(Delivery::Failed(error))
+    }
+
+    fn settle(&self, delivery: Delivery) -> Option<Waker> {
+        self.wanted.set(false);
+        *self.delivery.borrow_mut() = delivery;
+        self.reader.take()
+    }
+
+    /// The next bytes that an upgraded stream wants sent.
+    pub(crate) fn take_outgoing(&self) -> Option<Bytes> {
+        let bytes = self.outgoing.borrow_mut().pop_front()?;
+        self.outgoing_bytes
+            .set(self.outgoing_bytes.get() - bytes.len());
+        self.writer.wake();
+        Some(bytes)
+    }
+
+    /// Begins the delivery of an upgraded connection's bytes.
+    pub(crate) fn reopen(&self) {
+        *self.delivery.borrow_mut() = Delivery::Empty;
+    }
+
+    /// The exchange is over; `aborted` if its answer was not completed.
+    pub(crate) fn close(&self, aborted: bool) {
+        self.closed.set(true);
+        self.aborted.set(aborted);
+        self.wanted.set(false);
+        [&self.reader, &self.writer, &self.abort_watcher]
+            .into_iter()
+            .for_each(Waiter::wake);
+    }
+}

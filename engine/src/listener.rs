@@ -1,0 +1,415 @@
+//! Listening sockets: bound once at the start, one per worker in a SO_REUSEPORT group where that is possible, shared
+//! where it is not (unix sockets, inherited descriptors).
+
+use crate::request::ConnectionInfo;
+use crate::runtime::inherited;
+use crate::server::{ServerInfo, StartError};
+use lanner_limits::{Host, Limits, ListenUrl, Listener};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An address that a server is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundAddress {
+    /// A TCP address, its port as bound.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl BoundAddress {
+    /// The TCP address, if it is one.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Everything a server listens on, before it is given to the workers.
+pub(crate) struct Bound {
+    endpoints: Vec<Endpoint>,
+}
+
+struct Endpoint {
+    name: Arc<str>,
+    address: BoundAddress,
+    sockets: Sockets,
+}
+
+enum Sockets {
+    /// One for each worker.
+    Group(Vec<OwnedFd>),
+    /// One for all.
+    Shared(OwnedFd),
+}
+
+/// One worker's listening socket.
+pub(crate) struct Listening {
+    socket: OwnedFd,
+    /// Other workers accept from the same queue.
+    pub(crate) shared: bool,
+    name: Arc<str>,
+    /// Where every connection arrives, unless it listens on all addresses.
+    local: Option<SocketAddr>,
+    server: Arc<ServerInfo>,
+}
+
+/// A connection fresh from the queue.
+pub(crate) struct Accepted {
+    pub(crate) descriptor: OwnedFd,
+    pub(crate) info: ConnectionInfo,
+}
+
+/// Why there is none.
+pub(crate) enum Refused {
+    /// The queue is empty.
+    None,
+    /// It was gone before we came; there may be others.
+    Gone,
+    /// Descriptors or memory ran out.
+    Exhausted(io::Error),
+}
+
+/// Unix sockets made by this process, unlinked when the server ends.
+#[derive(Debug, Default)]
+pub(crate) struct UnixPaths(Vec<PathBuf>);
+
+impl Drop for UnixPaths {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Bound {
+    /// Binds everything that `limits` name, or fails as a whole.
+    pub(crate) fn bind(limits: &Limits) -> Result<Self, StartError> {
+        let mut endpoints = Vec::new();
+        for listener in &limits.listeners {
+            bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
+                what: describe(listener),
+                source,
+            })?;
+        }
+        Ok(Self { endpoints })
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<BoundAddress> {
+        self.endpoints
+            .iter()
+            .map(|endpoint| endpoint.address.clone())
+            .collect()
+    }
+
+    /// The unix sockets to be unlinked in the end.
+    pub(crate) fn unix_paths(&self, limits: &Limits) -> UnixPaths {
+        let made = limits
+            .listeners
+            .iter()
+            .filter_map(|listener| match &listener.url {
+                ListenUrl::Unix { path, .. } => Some(PathBuf::from(path)),
+                _ => None,
+            });
+        UnixPaths(made.collect())
+    }
+
+    /// Takes each worker's share.
+    pub(crate) fn into_workers(
+        self,
+        workers: usize,
+        server: &Arc<ServerInfo>,
+    ) -> io::Result<Vec<Vec<Listening>>> {
+        let mut shares: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
+        for Endpoint {
+            name,
+            address,
+            sockets,
+        } in self.endpoints
+        {
+            let shared = matches!(sockets, Sockets::Shared(_)) && workers > 1;
+            let sockets = match sockets {
+                Sockets::Group(group) => group,
+                Sockets::Shared(socket) => (0..workers)
+                    .map(|_| socket.try_clone())
+                    .collect::<io::Result<Vec<_>>>()?,
+            };
+            let local = address
+                .tcp()
+                .filter(|address| !address.ip().is_unspecified());
+            for (share, socket) in shares.iter_mut().zip(sockets) {
+                share.push(Listening {
+                    socket,
+                    shared,
+                    name: name.clone(),
+                    local,
+                    server: server.clone(),
+                });
+            }
+        }
+        Ok(shares)
+    }
+}
+
+fn describe(listener: &Listener) -> String {
+    match &listener.url {
+        ListenUrl::Tcp { host, port } => {
+            let host = match host {
+                Host::Any => "*".to_owned(),
+                Host::Localhost => "localhost".to_owned(),
+                Host::Ip(IpAddr::V6(address)) => format!("[{address}]"),
+                Host::Ip(address) => address.to_string(),
+            };
+            format!("http://{host}:{port}")
+        }
+        ListenUrl::Unix { path, .. } => format!("unix:{path}"),
+        ListenUrl::Fd(descriptor) => format!("fd:{descriptor}"),
+        ListenUrl::Systemd(name) => format!("systemd:{name}"),
+    }
+}
+
+fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> io::Result<()> {
+    let name: Arc<str> = listener.name.as_str().into();
+    let mut tcp = |address: SocketAddr, only_v6: bool| -> io::Result<SocketAddr> {
+        let (group, bound) = bind_group(address, only_v6, limits)?;
+        into.push(Endpoint {
+            name: name.clone(),
+            address: BoundAddress::Tcp(bound),
+            sockets: Sockets::Group(group),
+        });
+        Ok(bound)
+    };
+    match &listener.url {
+        ListenUrl::Tcp {
+            host: Host::Ip(address),
+            port,
+        } => tcp((*address, *port).into(), true).map(drop),
+        ListenUrl::Tcp {
+            host: Host::Any,
+            port,
+        } => match tcp((Ipv6Addr::UNSPECIFIED, *port).into(), false) {
+            Err(error) if no_ipv6(&error) => {
+                tcp((Ipv4Addr::UNSPECIFIED, *port).into(), true).map(drop)
+            }
+            bound => bound.map(drop),
+        },
+        ListenUrl::Tcp {
+            host: Host::Localhost,
+            port,
+        } => {
+            let bound = tcp((Ipv4Addr::LOCALHOST, *port).into(), true)?;
+            match tcp((Ipv6Addr::LOCALHOST, bound.port()).into(), true) {
+                Err(error) if no_ipv6(&error) => Ok(()),
+                bound => bound.map(drop),
+            }
+        }
+        ListenUrl::Unix { path, mode } => {
+            let socket = bind_unix(path, *mode, limits.tcp_backlog)?;
+            into.push(Endpoint {
+                name,
+                address: BoundAddress::Unix(path.into()),
+                sockets: Sockets::Shared(socket),
+            });
+            Ok(())
+        }
+        ListenUrl::Fd(descriptor) => {
+            let endpoint = inherit(name, *descriptor, limits)?;
+            into.push(endpoint);
+            Ok(())
+        }
+        ListenUrl::Systemd(wanted) => {
+            let passed = inherited::activation();
+            let mut found = false;
+            for (_, descriptor) in passed.iter().filter(|(name, _)| name == wanted) {
+                into.push(inherit(name.clone(), *descriptor, limits)?);
+                found = true;
+            }
+            if found {
+                return Ok(());
+            }
+            let names: Vec<_> = passed.into_iter().map(|(name, _)| name).collect();
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("systemd passed no socket of that name (LISTEN_FDNAMES: {names:?})"),
+            ))
+        }
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    let codes = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(|errno| Some(errno.raw_os_error()));
+    codes.contains(&error.raw_os_error())
+}
+
+/// Binds one address for every worker.
+fn bind_group(
+    address: SocketAddr,
+    only_v6: bool,
+    limits: &Limits,
+) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
+    if address.port() != 0 {
+        // Within a group a port that another process of ours listens on would be shared without a word; alone, it is
+        // in use.
+        let probe = tcp_socket(address, only_v6)?;
+        probe.bind(&address.into())?;
+        probe.listen(1)?;
+    }
+    let mut group = Vec::new();
+    let mut bound = address;
+    for _ in 0..limits.workers {
+        let socket = tcp_socket(address, only_v6)?;
+        socket.set_reuse_port(true)?;
+        apply_tcp_options(&socket, limits)?;
+        socket.bind(&bound.into())?;
+        if let Some(local) = socket.local_addr()?.as_socket() {
+            bound = local;
+        }
+        group.push(socket);
+    }
+    let backlog = i32::try_from(limits.tcp_backlog).unwrap_or(i32::MAX);
+    group.iter().try_for_each(|socket| socket.listen(backlog))?;
+    Ok((group.into_iter().map(OwnedFd::from).collect(), bound))
+}
+
+fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    // A port whose last connections are still in TIME-WAIT is not in use.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// Set on the listener: Linux hands them on to every connection accepted from it, without a system call each.
+fn apply_tcp_options(socket: &Socket, limits: &Limits) -> io::Result<()> {
+    socket.set_tcp_nodelay(limits.tcp_nodelay)?;
+    socket.set_tcp_user_timeout(limits.tcp_user_timeout)?;
+    if let Some(bytes) = limits.tcp_notsent_lowat {
+        socket.set_tcp_notsent_lowat(bytes)?;
+    }
+    Ok(())
+}
+
+fn bind_unix(path: &str, mode: Option<u32>, backlog: u32) -> io::Result<OwnedFd> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    // Nobody can connect before listen, so there is no moment with the wrong mode.
+    if let Some(mode) = mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Removes a socket that nobody listens on any more; anything else at the path is left alone.
+fn remove_stale(path: &str) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !found.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the path exists and is not a socket",
+        ));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens on this path",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+fn inherit(name: Arc<str>, descriptor: i32, limits: &Limits) -> io::Result<Endpoint> {
+    let socket = Socket::from(inherited::take(descriptor)?);
+    let local = socket.local_addr()?;
+    let address = match (local.as_socket(), local.as_pathname()) {
+        (Some(address), _) => {
+            apply_tcp_options(&socket, limits)?;
+            BoundAddress::Tcp(address)
+        }
+        (None, path) => BoundAddress::Unix(path.map(PathBuf::from).unwrap_or_default()),
+    };
+    Ok(Endpoint {
+        name,
+        address,
+        sockets: Sockets::Shared(socket.into()),
+    })
+}
+
+impl Listening {
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes the next connection from the queue.
+    pub(crate) fn accept(&self) -> Result<Accepted, Refused> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        match rustix::net::acceptfrom_with(&self.socket, flags) {
+            Ok((descriptor, peer)) => {
+                let peer = peer
+                    .and_then(|peer| SocketAddr::try_from(peer).ok())
+                    .map(canonical);
+                let info = self.info(&descriptor, peer);
+                Ok(Accepted { descriptor, info })
+            }
+            Err(Errno::AGAIN) => Err(Refused::None),
+            // accept(2): errors of the connection itself, which is gone, and interruptions.
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                Err(Refused::Exhausted(errno.into()))
+            }
+            Err(Errno::BADF | Errno::INVAL | Errno::NOTSOCK) => Err(Refused::None),
+            Err(_) => Err(Refused::Gone),
+        }
+    }
+
+    /// The facts about a connection that was accepted here.
+    pub(crate) fn info(&self, socket: &OwnedFd, peer: Option<SocketAddr>) -> ConnectionInfo {
+        // Connections are numbered over all workers; the only counter that they share, and only at accept.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let local = self.local.or_else(|| {
+            peer?;
+            let name = rustix::net::getsockname(socket).ok()?;
+            SocketAddr::try_from(name).ok().map(canonical)
+        });
+        ConnectionInfo {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            peer,
+            local,
+            listener: self.name.clone(),
+            server: self.server.clone(),
+        }
+    }
+}
+
+/// An IPv4 client on a dual-stack socket is an IPv4 client.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

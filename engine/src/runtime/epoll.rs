@@ -1,0 +1,543 @@
+//! Our own driver on epoll: level-triggered, one flat loop, one shared read buffer.
+//!
+//! A request that comes whole and is answered at once costs one read and one write. Interest in a socket is changed
+//! only when it must be: EPOLLOUT when a write fell short, EPOLLIN away while a connection wants no input.
+
+use super::Setup;
+use crate::clock::{Clock, Gap};
+use crate::control::{Control, StopPlan, StopStep};
+use crate::counters::Count;
+use crate::exchange::Dispatch;
+use crate::listener::{Accepted, Listening, Refused};
+use crate::slab::Key;
+use crate::worker::{Verdict, Worker};
+use lanner_limits::{Moment, TokenBucket, Trip};
+use lanner_protocol::Output;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events taken from the kernel at once.
+const EVENTS_PER_TURN: usize = 256;
+
+/// Connections taken from one listener in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How often a connection is served in one turn while its answer keeps the socket busy.
+const SERVES_PER_TURN: usize = 16;
+
+/// Slices of one vectored write.
+const SLICES_PER_WRITE: usize = 16;
+
+/// How long accepting pauses when descriptors or memory ran out: long enough for connections to end, short enough
+/// for a client not to notice.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What an event's number means when it is not a connection's key. Keys of a worker never get so far: their lower
+/// half is an index below the descriptor limit.
+const REACTOR: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
+const FIRST_LISTENER: u64 = u64::MAX - 1024;
+
+/// Runs a worker until it has stopped.
+pub(super) fn run<D: Dispatch>(setup: Setup<D>, started: impl FnOnce()) -> io::Result<()> {
+    let mut driver = Epoll::new(setup)?;
+    started();
+    driver.run()
+}
+
+struct Epoll<D: Dispatch> {
+    epoll: OwnedFd,
+    worker: Worker<D>,
+    /// The sockets of the worker's connections, by the index of their keys.
+    sockets: Vec<Option<Socket>>,
+    listeners: Vec<Listening>,
+    control: Arc<Control>,
+    stop: StopPlan,
+    accepting: Accepting,
+    now: Moment,
+    /// Connections to be served without an event of their own; kept for its memory.
+    due: Vec<Key>,
+}
+
+struct Socket {
+    descriptor: OwnedFd,
+    interest: EventFlags,
+}
+
+/// What may hold accepting up.
+struct Accepting {
+    /// Given up for a moment when descriptors run out, so that a connection can be accepted and closed instead of
+    /// waking us again and again.
+    reserve: Option<OwnedFd>,
+    paused_until: Option<Moment>,
+    rate: Option<TokenBucket>,
+}
+
+impl<D: Dispatch> Epoll<D> {
+    fn new(setup: Setup<D>) -> io::Result<Self> {
+        let Setup {
+            worker,
+            listeners,
+            control,
+            origin,
+        } = setup;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let context = &worker.context;
+        epoll::add(
+            &epoll,
+            context.ready.event(),
+            EventData::new_u64(WAKE),
+            EventFlags::IN,
+        )?;
+        epoll::add(
+            &epoll,
+            context.reactor.descriptor(),
+            EventData::new_u64(REACTOR),
+            EventFlags::IN,
+        )?;
+        let limits = worker.shared.limits.clone();
+        let (now, _) = {
+            let mut clock = Clock::new(origin);
+            let began = clock.turn_begins(None);
+            context.clock.replace(Some(clock));
+            began
+        };
+        let workers = u64::try_from(limits.workers).unwrap_or(1).max(1);
+        let rate = limits.max_accept_rate.map(|rate| {
+            let share = (rate / workers).max(1);
+            TokenBucket::new(share, share, now)
+        });
+        let mut driver = Self {
+            epoll,
+            worker,
+            sockets: Vec::new(),
+            listeners,
+            control,
+            stop: StopPlan::Running,
+            accepting: Accepting {
+                reserve: reserve(),
+                paused_until: None,
+                rate,
+            },
+            now,
+            due: Vec::new(),
+        };
+        driver.listen(true)?;
+        Ok(driver)
+    }
+
+    /// Begins or ceases to watch the listeners.
+    fn listen(&mut self, on: bool) -> io::Result<()> {
+        for (number, listening) in (FIRST_LISTENER..).zip(&self.listeners) {
+            // A shared listener wakes one worker, not all of them.
+            let exclusive = if listening.shared {
+                EventFlags::EXCLUSIVE
+            } else {
+                EventFlags::empty()
+            };
+            let flags = EventFlags::IN | exclusive;
+            if on {
+                epoll::add(
+                    &self.epoll,
+                    listening.descriptor(),
+                    EventData::new_u64(number),
+                    flags,
+                )?;
+            } else {
+                epoll::delete(&self.epoll, listening.descriptor())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        loop {
+            self.wait(&mut events)?;
+            self.worker.turn_begins(self.now);
+            for event in events.drain(..) {
+                self.handle(event);
+            }
+            self.serve_due();
+            self.resume_accepting()?;
+            self.follow_stop();
+            if let Some(log) = &mut self.worker.shared.access_log {
+                log.hand_over();
+            }
+            if self.stop.is_draining() && self.worker.connections() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for events, at most until something is due, and reads the clock on both sides of it.
+    fn wait(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let (before, gap) = self.clock(Clock::turn_ends);
+        self.note_gap(gap, "a handler held up its worker");
+        let due = [
+            self.worker.next_due(before),
+            self.stop.due(),
+            self.accepting.paused_until,
+        ];
+        let due = due.into_iter().flatten().min();
+        let ready = self.worker.context.ready.clone();
+        let planned = match due {
+            _ if !ready.fall_asleep() => Some(Duration::ZERO),
+            due => due.map(|due| due.since(before)),
+        };
+        let timeout = planned.map(timespec);
+        let waited = epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(events),
+            timeout.as_ref(),
+        );
+        ready.wake_up();
+        match waited {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (now, gap) = self.clock(|clock| clock.turn_begins(planned));
+        self.note_gap(gap, "the worker was not running");
+        self.now = now;
+        Ok(())
+    }
+
+    fn clock(
+        &self,
+        read: impl FnOnce(&mut Clock) -> (Moment, Option<Gap>),
+    ) -> (Moment, Option<Gap>) {
+        match &mut *self.worker.context.clock.borrow_mut() {
+            Some(clock) => read(clock),
+            None => (self.now, None),
+        }
+    }
+
+    fn note_gap(&self, gap: Option<Gap>, what: &str) {
+        if let Some(Gap(length)) = gap {
+            self.worker.shared.counters.add(Count::Gaps);
+            tracing::warn!(
+                seconds = length.as_secs_f32(),
+                "{what}; every deadline moves by as much"
+            );
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        // The event is packed: its parts are copied out.
+        let (number, flags) = (event.data.u64(), event.flags);
+        match number {
+            WAKE => self.worker.context.ready.clear_event(),
+            REACTOR => self.worker.context.reactor.look(),
+            FIRST_LISTENER..WAKE => self.accept((number - FIRST_LISTENER) as usize),
+            bits => self.handle_connection(Key::from_bits(bits), flags),
+        }
+    }
+
+    fn handle_connection(&mut self, key: Key, flags: EventFlags) {
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+            self.read(key, broken);
+        }
+        self.serve(key);
+    }
+
+    /// Reads once. Level-triggered epoll tells if more is there.
+    fn read(&mut self, key: Key, broken: bool) {
+        let Some(socket) = self
+            .sockets
+            .get(key.index as usize)
+            .and_then(Option::as_ref)
+        else {
+            return;
+        };
+        let Some(room) = self.worker.room(key) else {
+            if broken {
+                self.worker.handle_reset(key);
+            }
+            return;
+        };
+        match rustix::net::recv(&socket.descriptor, room, rustix::net::RecvFlags::empty()) {
+            Ok((_, 0)) => self.worker.handle_eof(key),
+            Ok((_, count)) => self.worker.received(key, count),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.worker.handle_reset(key),
+        }
+    }
+
+    /// Lets a connection do what it can, writes, and does with its socket what came of it.
+    fn serve(&mut self, key: Key) {
+        for _ in 0..SERVES_PER_TURN {
+            self.worker.advance(key, self.now);
+            self.write(key);
+            match self.worker.settle(key, self.now) {
+                Verdict::Again => {}
+                Verdict::Wait { read, write } => return self.watch(key, read, write),
+                Verdict::Shutdown => {
+                    if let Some(socket) = self
+                        .sockets
+                        .get(key.index as usize)
+                        .and_then(Option::as_ref)
+                    {
+                        let _ = rustix::net::shutdown(&socket.descriptor, Shutdown::Write);
+                    }
+                    self.worker.handle_shutdown(key, self.now);
+                }
+                Verdict::Close => return self.close(key, false),
+                Verdict::Reset => return self.close(key, true),
+            }
+        }
+        self.worker.put_off(key);
+    }
+
+    fn write(&mut self, key: Key) {
+        let Some(socket) = self
+            .sockets
+            .get(key.index as usize)
+            .and_then(Option::as_ref)
+        else {
+            return;
+        };
+        let Some(output) = self.worker.output(key) else {
+            return;
+        };
+        while !output.is_empty() {
+            match send(socket.descriptor.as_fd(), output) {
+                Ok(count) => {
+                    let whole = count == output.len();
+                    let vectored = output.contiguous().is_none();
+                    output.advance(count);
+                    // A plain write that fell short filled the socket; a vectored one may have had more slices.
+                    if !whole && !vectored {
+                        return;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => {
+                    output.clear();
+                    return self.worker.handle_reset(key);
+                }
+            }
+        }
+    }
+
+    /// Tells the kernel what to wait for, if that has changed.
+    fn watch(&mut self, key: Key, read: bool, write: bool) {
+        let Some(socket) = self
+            .sockets
+            .get_mut(key.index as usize)
+            .and_then(Option::as_mut)
+        else {
+            return;
+        };
+        let mut interest = EventFlags::empty();
+        interest.set(EventFlags::IN, read);
+        interest.set(EventFlags::OUT, write);
+        if interest != socket.interest {
+            socket.interest = interest;
+            let data = EventData::new_u64(key.to_bits());
+            if epoll::modify(&self.epoll, &socket.descriptor, data, interest).is_err() {
+                self.worker.handle_reset(key);
+                self.worker.put_off(key);
+            }
+        }
+    }
+
+    fn close(&mut self, key: Key, reset: bool) {
+        let Some(socket) = self
+            .sockets
+            .get_mut(key.index as usize)
+            .and_then(Option::take)
+        else {
+            return;
+        };
+        if reset {
+            // RFC 9293 section 3.10.4: closing with a zero linger sends a reset.
+            let _ =
+                rustix::net::sockopt::set_socket_linger(&socket.descriptor, Some(Duration::ZERO));
+        }
+    }
+
+    /// Serves what became due without an event.
+    fn serve_due(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.worker.collect(self.now, &mut due);
+        for key in due.drain(..) {
+            self.serve(key);
+        }
+        self.due = due;
+    }
+
+    fn accept(&mut self, number: usize) {
+        let Some(shared) = self.listeners.get(number).map(|listening| listening.shared) else {
+            return;
+        };
+        let most = if shared && !self.stop.is_draining() {
+            1
+        } else {
+            ACCEPTS_PER_TURN
+        };
+        for _ in 0..most {
+            if self.accepting.paused_until.is_some() || !self.accept_one(number) {
+                return;
+            }
+        }
+    }
+
+    /// Takes one connection from a listener. Returns whether there may be another.
+    fn accept_one(&mut self, number: usize) -> bool {
+        if let Some(rate) = &mut self.accepting.rate
+            && !rate.take(1, self.now)
+        {
+            self.worker.shared.counters.trip(Trip::AcceptRate);
+            let until = rate.ready_at(1).unwrap_or(self.now + EXHAUSTED_PAUSE);
+            self.pause_accepting(until);
+            return false;
+        }
+        match self.listeners[number].accept() {
+            Ok(accepted) => self.admit(accepted),
+            Err(Refused::None) => return false,
+            Err(Refused::Gone) => {}
+            Err(Refused::Exhausted(error)) => {
+                self.exhausted(number, &error);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn admit(&mut self, accepted: Accepted) {
+        if let Some(key) = self.worker.shed(self.now) {
+            self.serve(key);
+        }
+        let Accepted { descriptor, info } = accepted;
+        let shared = &self.worker.shared;
+        let permit =
+            match shared
+                .admission
+                .admit(info.peer.map(|peer| peer.ip()), &shared.limits, self.now)
+            {
+                Ok(permit) => permit,
+                Err(trip) => {
+                    shared.counters.add(Count::Rejected);
+                    return shared.counters.trip(trip);
+                }
+            };
+        let key = self.worker.accept(info, permit, self.now);
+        let index = key.index as usize;
+        if index >= self.sockets.len() {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        let interest = EventFlags::IN;
+        if epoll::add(
+            &self.epoll,
+            &descriptor,
+            EventData::new_u64(key.to_bits()),
+            interest,
+        )
+        .is_err()
+        {
+            self.worker.handle_reset(key);
+            self.worker.put_off(key);
+        }
+        self.sockets[index] = Some(Socket {
+            descriptor,
+            interest,
+        });
+    }
+
+    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
+    /// wait for nothing, and pauses.
+    fn exhausted(&mut self, number: usize, error: &io::Error) {
+        self.worker.shared.counters.add(Count::AcceptErrors);
+        if self.accepting.reserve.take().is_some() {
+            drop(self.listeners[number].accept());
+            self.accepting.reserve = reserve();
+        }
+        tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?}");
+        self.pause_accepting(self.now + EXHAUSTED_PAUSE);
+    }
+
+    fn pause_accepting(&mut self, until: Moment) {
+        self.accepting.paused_until = Some(until);
+        if let Err(error) = self.listen(false) {
+            tracing::error!(%error, "cannot pause a listener");
+        }
+    }
+
+    fn resume_accepting(&mut self) -> io::Result<()> {
+        if self
+            .accepting
+            .paused_until
+            .is_some_and(|until| until <= self.now)
+        {
+            self.accepting.paused_until = None;
+            self.accepting.reserve = self.accepting.reserve.take().or_else(reserve);
+            self.listen(true)?;
+        }
+        Ok(())
+    }
+
+    fn follow_stop(&mut self) {
+        let limits = self.worker.shared.limits.clone();
+        match self.stop.step(self.control.phase(), &limits, self.now) {
+            StopStep::Nothing => {}
+            StopStep::CloseListeners => self.close_listeners(),
+            StopStep::CutAll => {
+                self.listeners.clear();
+                for key in self.worker.keys() {
+                    self.worker.handle_stop_deadline(key);
+                    self.serve(key);
+                }
+            }
+        }
+    }
+
+    /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
+    fn close_listeners(&mut self) {
+        self.accepting.rate = None;
+        for number in 0..self.listeners.len() {
+            while self.accept_one(number) {}
+        }
+        self.listeners.clear();
+        for key in self.worker.stop() {
+            // What has come but was not read yet was sent before the stop.
+            self.read(key, false);
+            self.serve(key);
+            self.worker.handle_stop(key, self.now);
+            self.serve(key);
+        }
+    }
+}
+
+fn send(socket: BorrowedFd<'_>, output: &Output) -> rustix::io::Result<usize> {
+    if let Some(bytes) = output.contiguous() {
+        return rustix::net::send(socket, bytes, SendFlags::NOSIGNAL);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+    let mut count = 0;
+    for (slot, slice) in slices.iter_mut().zip(output.slices()) {
+        *slot = IoSlice::new(slice);
+        count += 1;
+    }
+    let mut nothing = SendAncillaryBuffer::default();
+    rustix::net::sendmsg(socket, &slices[..count], &mut nothing, SendFlags::NOSIGNAL)
+}
+
+/// A descriptor to give up when there are no others.
+fn reserve() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}
+
+/// Rounded up, so that what is due at the end of a wait is due.
+fn timespec(duration: Duration) -> rustix::time::Timespec {
+    rustix::time::Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}

@@ -1,0 +1,72 @@
+//! The backends: the only folder that knows sockets' descriptors, epoll or a runtime.
+//!
+//! A backend runs one [`Worker`](crate::worker::Worker) on the current thread until it is told to stop and has
+//! nothing left to do. Its few verbs: accept, read, vectored write, wait until the worker's next deadline, wake.
+
+mod epoll;
+pub(crate) mod inherited;
+mod reactor;
+
+pub(crate) use reactor::{Reactor, Source};
+
+use crate::control::Control;
+use crate::exchange::Dispatch;
+use crate::listener::Listening;
+use crate::worker::Worker;
+use lanner_limits::Driver;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A backend that has been chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// Our own, on epoll.
+    Epoll,
+}
+
+/// What one worker's thread runs on.
+pub(crate) struct Setup<D: Dispatch> {
+    pub(crate) worker: Worker<D>,
+    pub(crate) listeners: Vec<Listening>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) origin: Instant,
+}
+
+impl Backend {
+    /// Chooses a backend, and says why.
+    ///
+    /// # Errors
+    /// If one was asked for by name that cannot run here.
+    pub(crate) fn choose(driver: Driver) -> io::Result<(Self, &'static str)> {
+        match driver {
+            Driver::Auto => Ok((
+                Self::Epoll,
+                "own epoll is what `auto` means in this version",
+            )),
+            Driver::Epoll => Ok((Self::Epoll, "asked for")),
+            Driver::Monoio | Driver::MonoioEpoll => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this build does not have the monoio backend",
+            )),
+        }
+    }
+
+    /// The name in logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+        }
+    }
+
+    /// Serves until the server stops. `started` is called once everything is in place.
+    pub(crate) fn run<D: Dispatch>(
+        self,
+        setup: Setup<D>,
+        started: impl FnOnce(),
+    ) -> io::Result<()> {
+        match self {
+            Self::Epoll => epoll::run(setup, started),
+        }
+    }
+}

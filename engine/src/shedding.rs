@@ -1,0 +1,55 @@
+//! Whom to close when the server is near its connection cap: lingering connections first, then the longest idle.
+//!
+//! Kept off the request path: nothing is noted when a connection becomes idle. When room is needed, one look over all
+//! connections makes a list, and that list serves until it is used up or out of date.
+
+use crate::slab::Key;
+use lanner_limits::Moment;
+use lanner_protocol::Connection;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// Candidates taken from one look.
+const CANDIDATES_MAX: usize = 256;
+
+/// See the file's comment.
+#[derive(Debug, Default)]
+pub(crate) struct Shedding {
+    /// The next to go stands last.
+    candidates: Vec<(Key, Moment)>,
+    looked: Option<Moment>,
+}
+
+impl Shedding {
+    /// Looks anew if the list is used up, but not more often than once in `interval`: when every connection is busy,
+    /// a flood of newcomers must not make us look each time.
+    pub(crate) fn refill<'a>(
+        &mut self,
+        now: Moment,
+        interval: Duration,
+        connections: impl Iterator<Item = (Key, &'a Connection)>,
+    ) {
+        let recent = self.looked.is_some_and(|looked| now < looked + interval);
+        if !self.candidates.is_empty() || recent {
+            return;
+        }
+        self.looked = Some(now);
+        self.candidates
+            .extend(connections.filter_map(|(key, http)| {
+                if http.is_lingering() {
+                    Some((key, Moment::ZERO))
+                } else {
+                    http.idle_since().map(|since| (key, since))
+                }
+            }));
+        self.candidates
+            .sort_unstable_by_key(|(_, since)| Reverse(*since));
+        let surplus = self.candidates.len().saturating_sub(CANDIDATES_MAX);
+        self.candidates.drain(..surplus);
+    }
+
+    /// The next candidate, and since when it was idle: whoever closes it looks first whether it still is.
+    pub(crate) fn next(&mut self) -> Option<(Key, Moment)> {
+        self.candidates.pop()
+    }
+}

@@ -1,0 +1,125 @@
+//! Tasks beside the exchanges: futures that an app spawned on its worker.
+
+use crate::context::{Context as Worker, LocalTask};
+use crate::ready::{Ready, Signal, Token};
+use crate::waiter::Waiter;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Runs a future on this worker, beside the exchanges. It goes on when the handle is dropped, and ends with the worker.
+///
+/// # Panics
+/// When called outside a worker's thread.
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let outcome = Rc::new(Outcome {
+        value: RefCell::new(None),
+        waiting: Waiter::default(),
+    });
+    let handle = JoinHandle {
+        outcome: outcome.clone(),
+    };
+    let worker = Worker::current();
+    worker.spawned.borrow_mut().push(Box::pin(async move {
+        let value = future.await;
+        *outcome.value.borrow_mut() = Some(value);
+        outcome.waiting.wake();
+    }));
+    worker.ready.wake();
+    handle
+}
+
+/// Waits for what a spawned task returns. Never completes if the task panicked.
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    outcome: Rc<Outcome<T>>,
+}
+
+#[derive(Debug)]
+struct Outcome<T> {
+    value: RefCell<Option<T>>,
+    waiting: Waiter,
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        if let Some(value) = self.outcome.value.borrow_mut().take() {
+            return Poll::Ready(value);
+        }
+        self.outcome.waiting.wait(context);
+        Poll::Pending
+    }
+}
+
+/// One worker's spawned tasks.
+pub(crate) struct Tasks {
+    ready: Arc<Ready>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+struct Slot {
+    task: Option<LocalTask>,
+    signal: Arc<Signal>,
+    waker: Waker,
+}
+
+impl Tasks {
+    pub(crate) fn new(ready: Arc<Ready>) -> Self {
+        Self {
+            ready,
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// Takes over a task; its first poll comes with the ready list.
+    pub(crate) fn add(&mut self, task: LocalTask) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            let index = u32::try_from(self.slots.len())
+                .expect("fewer than 4 billion tasks fit into memory");
+            let signal = Signal::new(self.ready.clone(), Token::Task(index));
+            self.slots.push(Slot {
+                task: None,
+                waker: signal.waker(),
+                signal,
+            });
+            index
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.task = Some(task);
+        slot.signal.raise();
+    }
+
+    /// Polls one task. A panic ends the task and is logged; the worker lives on.
+    pub(crate) fn poll(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return;
+        };
+        slot.signal.lower();
+        let Some(mut task) = slot.task.take() else {
+            return;
+        };
+        let mut context = Context::from_waker(&slot.waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut context)));
+        match polled {
+            Ok(Poll::Pending) => slot.task = Some(task),
+            Ok(Poll::Ready(())) => self.free.push(index),
+            Err(_) => {
+                tracing::error!("a spawned task panicked");
+                // What it held may panic again when it goes.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+                self.free.push(index);
+            }
+        }
+    }
+}

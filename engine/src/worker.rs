@@ -1,0 +1,415 @@
+//! One worker: its connections, their exchanges and deadlines, and what they share. No socket is known here; a backend
+//! (in `runtime`) tells what happened and carries out the [`Verdict`].
+//!
+//! A backend's turn: [`Worker::turn_begins`]; for each socket event [`Worker::room`] and [`Worker::received`] (or
+//! [`Worker::handle_eof`], [`Worker::handle_reset`]); then [`Worker::collect`] for what became due without a socket
+//! event (woken exchanges, passed deadlines, connections that yielded). After each of these it serves the
+//! connection: [`Worker::advance`], a write of [`Worker::output`], [`Worker::settle`].
+
+use crate::access_log::AccessLog;
+use crate::admission::{Admission, Permit};
+use crate::connection::Connection;
+use crate::context::Context;
+use crate::counters::{Count, WorkerCounters};
+use crate::date::Date;
+use crate::exchange::{Dispatch, Exchanges};
+use crate::lease::{Lease, Pool, READ_BYTES};
+use crate::ready::Token;
+use crate::request::ConnectionInfo;
+use crate::shedding::Shedding;
+use crate::slab::{Key, Slab};
+use crate::task::Tasks;
+use lanner_limits::{Limits, Moment, Wheel};
+use lanner_protocol::{EndReason, Fate, Output};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Woken exchanges and tasks looked at in one turn; the rest stays for the next, so that apps which wake themselves
+/// cannot starve the sockets.
+const WOKEN_PER_TURN_MAX: usize = 1024;
+
+/// Memory that a worker keeps for the output of the connection being served.
+const SPARE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// What the connections of a worker share.
+pub(crate) struct Shared<D: Dispatch> {
+    pub(crate) limits: Rc<Limits>,
+    pub(crate) pool: Pool,
+    pub(crate) exchanges: Exchanges<D>,
+    pub(crate) date: Date,
+    pub(crate) counters: Arc<WorkerCounters>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) access_log: Option<AccessLog>,
+}
+
+/// What a backend is to do with a connection's socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Wait for it to become readable, writable or neither.
+    Wait { read: bool, write: bool },
+    /// Serve it again: there is room for more of its answer.
+    Again,
+    /// Shut down the sending side, call [`Worker::handle_shutdown`] and settle again.
+    Shutdown,
+    /// Close it; [`Worker::remove`] was done.
+    Close,
+    /// Close it with a reset; [`Worker::remove`] was done.
+    Reset,
+}
+
+/// See the file's comment.
+pub(crate) struct Worker<D: Dispatch> {
+    pub(crate) shared: Shared<D>,
+    pub(crate) context: Rc<Context>,
+    connections: Slab<Served>,
+    wheel: Wheel,
+    tasks: Tasks,
+    read_buffer: Lease,
+    /// Output memory lent to whichever connection is being served.
+    spare_output: Output,
+    shedding: Shedding,
+    woken: Vec<Token>,
+    yielded: Vec<Key>,
+    stopping: bool,
+}
+
+/// A connection and its place under the caps.
+struct Served {
+    connection: Connection,
+    permit: Permit,
+}
+
+impl<D: Dispatch> Worker<D> {
+    pub(crate) fn new(shared: Shared<D>, context: Rc<Context>, now: Moment) -> Self {
+        let read_buffer = shared.pool.take(READ_BYTES);
+        Self {
+            connections: Slab::new(),
+            wheel: Wheel::new(shared.limits.timer_resolution, now),
+            tasks: Tasks::new(context.ready.clone()),
+            read_buffer,
+            spare_output: Output::new(),
+            shedding: Shedding::default(),
+            woken: Vec::new(),
+            yielded: Vec::new(),
+            stopping: false,
+            shared,
+            context,
+        }
+    }
+
+    /// Connections being served.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Brings what depends on the moment up to date.
+    pub(crate) fn turn_begins(&mut self, now: Moment) {
+        self.context.now.set(now);
+        self.shared.date.refresh(now);
+    }
+
+    /// Until when a backend may wait; `None` is for ever.
+    pub(crate) fn next_due(&self, now: Moment) -> Option<Moment> {
+        if !self.yielded.is_empty() || !self.woken.is_empty() {
+            return Some(now);
+        }
+        [self.wheel.next_due(), self.context.next_sleeper_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes over a connection that has been admitted.
+    pub(crate) fn accept(&mut self, info: ConnectionInfo, permit: Permit, now: Moment) -> Key {
+        self.shared.counters.add(Count::Accepted);
+        let http = lanner_protocol::Connection::new(self.shared.limits.clone(), now, info.id);
+        let key = self.connections.insert_with(|key| Served {
+            connection: Connection::new(http, key, Rc::new(info)),
+            permit,
+        });
+        if self.stopping
+            && let Some(served) = self.connections.get_mut(key)
+        {
+            served.connection.http.handle_stop(now);
+        }
+        self.schedule(key);
+        key
+    }
+
+    /// Where to read to, if the connection wants input.
+    pub(crate) fn room(&mut self, key: Key) -> Option<&mut [u8]> {
+        let served = self.connections.get_mut(key)?;
+        let connection = &mut served.connection;
+        // What is there already comes first: it may be the reason for the next turn.
+        if connection.has_yielded() || !connection.http.wants_input(connection.input.len()) {
+            return None;
+        }
+        Some(
+            connection
+                .input
+                .room(&mut self.read_buffer, &self.shared.pool),
+        )
+    }
+
+    /// `count` bytes were read into [`Worker::room`].
+    pub(crate) fn received(&mut self, key: Key, count: usize) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.input.received(&self.read_buffer, count);
+        }
+    }
+
+    /// The client has ended its side.
+    pub(crate) fn handle_eof(&mut self, key: Key) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.handle_eof(&mut self.shared);
+        }
+    }
+
+    /// The connection is broken.
+    pub(crate) fn handle_reset(&mut self, key: Key) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.http.handle_reset();
+        }
+    }
+
+    /// The sending side has been shut down.
+    pub(crate) fn handle_shutdown(&mut self, key: Key, now: Moment) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.http.handle_shutdown(now);
+            if !served.permit.may_linger(&self.shared.limits) {
+                served.connection.http.shed();
+            }
+        }
+    }
+
+    /// Does all that can be done for a connection now. What is to be written stands in [`Worker::output`] then.
+    pub(crate) fn advance(&mut self, key: Key, now: Moment) {
+        let Some(served) = self.connections.get_mut(key) else {
+            return;
+        };
+        let connection = &mut served.connection;
+        if connection.output.is_empty() {
+            std::mem::swap(&mut connection.output, &mut self.spare_output);
+        }
+        let before = connection.output.len();
+        connection.advance(&mut self.shared, now);
+        connection.queued += connection.output.len() - before;
+        connection.input.park(&self.read_buffer, &self.shared.pool);
+        if connection.has_yielded() {
+            self.yielded.push(key);
+        }
+    }
+
+    /// What is to be written. The backend advances it by what it wrote.
+    pub(crate) fn output(&mut self, key: Key) -> Option<&mut Output> {
+        self.connections
+            .get_mut(key)
+            .map(|served| &mut served.connection.output)
+    }
+
+    /// Gives a connection another turn: it could go on, but has had its share of this one.
+    pub(crate) fn put_off(&mut self, key: Key) {
+        self.yielded.push(key);
+    }
+
+    /// Draws the conclusions of a turn, after the write.
+    pub(crate) fn settle(&mut self, key: Key, now: Moment) -> Verdict {
+        let Some(served) = self.connections.get_mut(key) else {
+            return Verdict::Wait {
+                read: false,
+                write: false,
+            };
+        };
+        let connection = &mut served.connection;
+        let unsent = connection.output.len();
+        connection
+            .http
+            .handle_output(now, std::mem::take(&mut connection.queued), unsent);
+        if let Some(trip) = connection.http.take_trip() {
+            self.shared.counters.trip(trip);
+        }
+        if unsent == 0 {
+            std::mem::swap(&mut connection.output, &mut self.spare_output);
+            connection.output = Output::new();
+            self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
+        }
+        if connection.has_exchange() && !connection.http.in_exchange() {
+            connection.end_exchange(&mut self.shared, true, now);
+        }
+        match connection.http.fate() {
+            Fate::Open if unsent == 0 && connection.wants_room(&mut self.shared) => {
+                return Verdict::Again;
+            }
+            Fate::Flush { linger: true } if unsent == 0 => return Verdict::Shutdown,
+            Fate::Flush { linger: false } if unsent == 0 => {
+                return self.remove(key, Verdict::Close, now);
+            }
+            Fate::Gone => return self.remove(key, Verdict::Close, now),
+            Fate::Abort => return self.remove(key, Verdict::Reset, now),
+            Fate::Open | Fate::Flush { .. } | Fate::Lingering => {}
+        }
+        let read = connection.http.wants_input(connection.input.len());
+        self.schedule(key);
+        Verdict::Wait {
+            read,
+            write: unsent > 0,
+        }
+    }
+
+    fn remove(&mut self, key: Key, verdict: Verdict, now: Moment) -> Verdict {
+        if let Some(mut served) = self.connections.remove(key) {
+            served.connection.end_exchange(&mut self.shared, true, now);
+            let reason = served
+                .connection
+                .http
+                .end_reason()
+                .unwrap_or(EndReason::IoError);
+            self.shared.counters.end(reason);
+            tracing::debug!(
+                connection = served.connection.info().id,
+                reason = reason.name(),
+                "connection ended"
+            );
+            self.wheel.cancel(key.index);
+        }
+        verdict
+    }
+
+    /// Makes sure that the wheel comes by no later than the connection's next deadline. An entry that is too early
+    /// stays: it costs a look when it fires, less than moving it on every request.
+    fn schedule(&mut self, key: Key) {
+        let Some(served) = self.connections.get(key) else {
+            return;
+        };
+        let Some(deadline) = served.connection.http.deadline() else {
+            return;
+        };
+        if self
+            .wheel
+            .scheduled(key.index)
+            .is_none_or(|scheduled| deadline < scheduled)
+        {
+            self.wheel.schedule(key.index, deadline);
+        }
+    }
+
+    /// Gathers the connections that have something to do without a socket event.
+    pub(crate) fn collect(&mut self, now: Moment, into: &mut Vec<Key>) {
+        into.append(&mut self.yielded);
+        self.context.wake_sleepers(now);
+        self.take_spawned();
+        if self.woken.is_empty() {
+            self.context.ready.take(&mut self.woken);
+        }
+        for _ in 0..self.woken.len().min(WOKEN_PER_TURN_MAX) {
+            match self.woken.pop() {
+                Some(Token::Exchange(slot)) => into.extend(self.shared.exchanges.woken(slot)),
+                Some(Token::Task(index)) => {
+                    self.tasks.poll(index);
+                    self.take_spawned();
+                }
+                None => break,
+            }
+        }
+        while let Some(index) = self.wheel.pop_due(now) {
+            let Some(key) = self.connections.key_at(index) else {
+                continue;
+            };
+            let Some(served) = self.connections.get_mut(key) else {
+                continue;
+            };
+            if served
+                .connection
+                .http
+                .deadline()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                if served.connection.output.is_empty() {
+                    std::mem::swap(&mut served.connection.output, &mut self.spare_output);
+                }
+                let before = served.connection.output.len();
+                served.connection.handle_timeout(&mut self.shared, now);
+                served.connection.queued += served.connection.output.len() - before;
+                into.push(key);
+            } else {
+                self.schedule(key);
+            }
+        }
+    }
+
+    fn take_spawned(&mut self) {
+        let mut spawned = std::mem::take(&mut *self.context.spawned.borrow_mut());
+        spawned.drain(..).for_each(|task| self.tasks.add(task));
+    }
+
+    /// Makes room if the server is near its cap: the connection to serve next, which will then end.
+    pub(crate) fn shed(&mut self, now: Moment) -> Option<Key> {
+        let limits = &self.shared.limits;
+        if self.shared.admission.connections() < limits.idle_shed_connections() {
+            return None;
+        }
+        let candidates = self
+            .connections
+            .iter()
+            .map(|(key, served)| (key, &served.connection.http));
+        self.shedding
+            .refill(now, limits.timer_resolution, candidates);
+        while let Some((key, since)) = self.shedding.next() {
+            let Some(served) = self.connections.get_mut(key) else {
+                continue;
+            };
+            let http = &mut served.connection.http;
+            if http.is_lingering() || http.idle_since() == Some(since) {
+                http.shed();
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Begins the stop: every connection is to end when what it is doing is done. Returns them all, to be read once
+    /// more and served.
+    pub(crate) fn stop(&mut self) -> Vec<Key> {
+        self.stopping = true;
+        self.connections.keys()
+    }
+
+    /// Tells a connection of the stop, after it has been read once more.
+    pub(crate) fn handle_stop(&mut self, key: Key, now: Moment) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.http.handle_stop(now);
+        }
+    }
+
+    /// The stop's deadline has come: cuts a connection.
+    pub(crate) fn handle_stop_deadline(&mut self, key: Key) {
+        if let Some(served) = self.connections.get_mut(key) {
+            served.connection.http.handle_stop_deadline();
+        }
+    }
+
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.connections.keys()
+    }
+}
+
+impl<D: Dispatch> Shared<D> {
+    /// Writes the access log's line for an exchange that is over.
+    pub(crate) fn log_exchange(&mut self, slot: u32, body_bytes: u64, now: Moment) {
+        if let Some(log) = &mut self.access_log {
+            let exchange = self.exchanges.slot(slot);
+            let duration = now.since(exchange.started);
+            log.line(
+                &exchange.head,
+                exchange.status,
+                body_bytes,
+                duration,
+                self.date.seconds(),
+            );
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `honest`: an open-loop client that measures what users feel; see `lanner_loadtest::honest`.
+
+use std::process::ExitCode;
+
+use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
+use lanner_loadtest::descriptors;
+use lanner_loadtest::honest::{Arrivals, Plan, REQUESTS_MAX, run};
+use lanner_loadtest::quantity::Rate;
+use lanner_loadtest::request::Target;
+
+const PROGRAM: Program = Program {
+    name: "honest",
+    about: "Sends requests at moments fixed beforehand, and measures each from its intended start (no coordinated omission).",
+    words: None,
+    flags: &[
+        Flag {
+            name: "addr",
+            value: Some("ADDRESS"),
+            default: Some("127.0.0.1:8080"),
+            about: "The server.",
+        },
+        Flag {
+            name: "path",
+            value: Some("PATH"),
+            default: Some("/hello"),
+            about: "What the requests ask for.",
+        },
+        Flag {
+            name: "rate",
+            value: Some("RATE"),
+            default: Some("500/s"),
+            about: "Requests per second.",
+        },
+        Flag {
+            name: "connections",
+            value: Some("N"),
+            default: Some("16"),
+            about: "Keep-alive connections used in turn.",
+        },
+        Flag {
+            name: "duration",
+            value: Some("TIME"),
+            default: Some("10s"),
+            about: "Recorded for so long.",
+        },
+        Flag {
+            name: "warm-up",
+            value: Some("TIME"),
+            default: Some("1s"),
+            about: "Sent but not recorded before that.",
+        },
+        Flag {
+            name: "timeout",
+            value: Some("TIME"),
+            default: Some("10s"),
+            about: "A request unanswered by then has failed.",
+        },
+        Flag {
+            name: "poisson",
+            value: Some("SEED"),
+            default: None,
+            about: "Random gaps from this seed instead of equal ones.",
+        },
+        Flag {
+            name: "json",
+            value: None,
+            default: None,
+            about: "Report as JSON, times in milliseconds.",
+        },
+    ],
+};
+
+fn main() -> ExitCode {
+    PROGRAM.start(|arguments| {
+        let plan = read_plan(arguments)?;
+        descriptors::reserve(plan.connections)?;
+        let address = plan.target.address;
+        let report = run(&plan).map_err(Failure::of(&format!("connecting to {address}")))?;
+        if arguments.switch("json") {
+            println!("{}", report.json());
+        } else {
+            println!("{report}");
+        }
+        Ok(())
+    })
+}
+
+fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let plan = Plan {
+        target: Target::new(
+            arguments.value("addr")?,
+            arguments.text("path").unwrap_or_default(),
+        )?,
+        connections: arguments.count("connections", 1..=100_000)?,
+        rate: arguments.value::<Rate>("rate")?,
+        arrivals: match arguments.value_if_given::<usize>("poisson")? {
+            Some(seed) => Arrivals::Poisson(seed as u64),
+            None => Arrivals::Even,
+        },
+        warm_up: arguments.value("warm-up")?,
+        duration: arguments.value("duration")?,
+        timeout: arguments.value("timeout")?,
+    };
+    let requests = plan.rate.per_second() * (plan.warm_up + plan.duration).as_secs_f64();
+    if requests > REQUESTS_MAX as f64 {
+        return Err(Failure::Usage(format!(
+            "{requests} requests: one run sends at most {REQUESTS_MAX}"
+        )));
+    }
+    Ok(plan)
+}

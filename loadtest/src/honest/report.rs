@@ -1,0 +1,127 @@
+//! What an honest client felt, for people and for scripts.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::latency::{Figures, Latency};
+
+/// Requests that were not answered with 200, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Not answered in time. These also count into the latencies, with the time they waited: leaving out the slowest would
+    /// flatter the server.
+    pub timed_out: u64,
+    /// The connection ended before the answer did.
+    pub cut: u64,
+    /// Another status than 200.
+    pub status: u64,
+    /// An answer that is not understood.
+    pub malformed: u64,
+}
+
+impl Failures {
+    /// All of them.
+    pub fn sum(self) -> u64 {
+        self.timed_out + self.cut + self.status + self.malformed
+    }
+}
+
+/// What was measured, the warm-up left out.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// From the intended start to the last byte of the answer.
+    pub latency: Latency,
+    /// From the intended start to the moment a request was written: the generator's own lateness, and the wait for a
+    /// connection. Where its p99 nears the latency's, the generator or its pool is what was measured.
+    pub lag: Latency,
+    /// Requests that failed.
+    pub failures: Failures,
+    /// Connections opened anew because the server had ended one.
+    pub reconnected: u64,
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { count, .. } = self.latency.figures();
+        let Failures {
+            timed_out,
+            cut,
+            status,
+            malformed,
+        } = self.failures;
+        writeln!(
+            formatter,
+            "recorded {count}, reconnected {}",
+            self.reconnected
+        )?;
+        writeln!(
+            formatter,
+            "failed {}: timed out {timed_out}, cut {cut}, not 200 {status}, malformed {malformed}",
+            self.failures.sum()
+        )?;
+        write_figures(formatter, "latency", self.latency.figures())?;
+        formatter.write_str("\n")?;
+        write_figures(formatter, "lag", self.lag.figures())
+    }
+}
+
+fn write_figures(formatter: &mut fmt::Formatter<'_>, name: &str, figures: Figures) -> fmt::Result {
+    let Figures {
+        p50,
+        p90,
+        p99,
+        p999,
+        max,
+        ..
+    } = figures;
+    write!(formatter, "{name:<8}")?;
+    for (label, time) in [
+        ("p50", p50),
+        ("p90", p90),
+        ("p99", p99),
+        ("p99.9", p999),
+        ("max", max),
+    ] {
+        write!(formatter, " {label} {:.3} ms ", millis(time))?;
+    }
+    Ok(())
+}
+
+impl Report {
+    /// The same as one JSON object on one line.
+    pub fn json(&self) -> String {
+        let figures = |name: &str, figures: Figures| {
+            let Figures {
+                p50,
+                p90,
+                p99,
+                p999,
+                max,
+                ..
+            } = figures;
+            let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(millis);
+            format!(
+                "\"{name}\":{{\"p50\":{p50:.4},\"p90\":{p90:.4},\"p99\":{p99:.4},\"p999\":{p999:.4},\"max\":{max:.4}}}"
+            )
+        };
+        let Failures {
+            timed_out,
+            cut,
+            status,
+            malformed,
+        } = self.failures;
+        format!(
+            "{{\"recorded\":{},\"failed\":{},\"timed_out\":{timed_out},\"cut\":{cut},\"status\":{status},\
+             \"malformed\":{malformed},\"reconnected\":{},{},{}}}",
+            self.latency.figures().count,
+            self.failures.sum(),
+            self.reconnected,
+            figures("latency_ms", self.latency.figures()),
+            figures("lag_ms", self.lag.figures()),
+        )
+    }
+}

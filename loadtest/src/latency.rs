@@ -1,0 +1,121 @@
+//! Latencies of many requests in bounded memory, to three significant digits.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Longer latencies are recorded as this one.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A histogram of latencies.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    nanoseconds: Histogram<u64>,
+}
+
+/// The figures one quotes of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// How many were recorded.
+    pub count: u64,
+    /// Half were at most this.
+    pub p50: Duration,
+    /// Nine of ten were at most this.
+    pub p90: Duration,
+    /// All but one in a hundred were at most this.
+    pub p99: Duration,
+    /// All but one in a thousand were at most this.
+    pub p999: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Latency {
+    /// An empty histogram.
+    pub fn new() -> Self {
+        let nanoseconds = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3)
+            .expect("the bounds and the digits are constants in hdrhistogram's range");
+        Self { nanoseconds }
+    }
+
+    /// Adds one.
+    pub fn record(&mut self, latency: Duration) {
+        let latency = latency.min(LONGEST);
+        self.nanoseconds
+            .saturating_record(latency.as_nanos() as u64);
+    }
+
+    /// The figures; all zero when nothing was recorded.
+    pub fn figures(&self) -> Figures {
+        let at = |quantile| Duration::from_nanos(self.nanoseconds.value_at_quantile(quantile));
+        Figures {
+            count: self.nanoseconds.len(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: Duration::from_nanos(self.nanoseconds.max()),
+        }
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(measured: Duration, expected_micros: u64) -> bool {
+        let expected = Duration::from_micros(expected_micros);
+        measured.abs_diff(expected) <= expected / 1000 + Duration::from_nanos(1)
+    }
+
+    #[test]
+    fn quantiles_of_a_known_series_are_right_to_three_digits() {
+        let mut latency = Latency::new();
+        for micros in 1..=10_000 {
+            latency.record(Duration::from_micros(micros));
+        }
+        let figures = latency.figures();
+        assert_eq!(figures.count, 10_000);
+        let expected = [5_000, 9_000, 9_900, 9_990, 10_000];
+        let measured = [
+            figures.p50,
+            figures.p90,
+            figures.p99,
+            figures.p999,
+            figures.max,
+        ];
+        for (measured, expected) in measured.into_iter().zip(expected) {
+            assert!(
+                close(measured, expected),
+                "{measured:?} is not {expected} us"
+            );
+        }
+    }
+
+    #[test]
+    fn one_outlier_shows_in_the_maximum_only() {
+        let mut latency = Latency::new();
+        for _ in 0..999 {
+            latency.record(Duration::from_micros(100));
+        }
+        latency.record(Duration::from_secs(2));
+        let figures = latency.figures();
+        assert!(close(figures.p999, 100), "{figures:?}");
+        assert!(close(figures.max, 2_000_000), "{figures:?}");
+    }
+
+    #[test]
+    fn an_endless_latency_is_kept_as_the_longest_one() {
+        let mut latency = Latency::new();
+        latency.record(Duration::MAX);
+        assert_eq!(latency.figures().count, 1);
+        assert!(latency.figures().max >= Duration::from_secs(3596));
+        assert_eq!(Latency::new().figures().max, Duration::ZERO);
+    }
+}

@@ -1,0 +1,20 @@
+//! Clients that load a server, or annoy it, in ways one can measure: each is one thread and one epoll, so that its own cost
+//! is small, known, and bounded to one core. `slowloris` trickles bytes, `honest` measures what everyone else feels
+//! meanwhile, `idle` holds connections that do nothing.
+//!
+//! The programs in `src/bin` only read their command line; what they do is here, so that tests can call it. Comparing servers
+//! with each other is left to `bench`.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod arguments;
+pub mod descriptors;
+pub mod dial;
+pub mod honest;
+pub mod idle;
+pub mod latency;
+pub mod poller;
+pub mod quantity;
+pub mod request;
+pub mod slowloris;
+pub mod spread;

@@ -1,0 +1,316 @@
+//! What comes in: heads, bodies, the end of the client's side.
+//!
+//! The scan, the grammar and the framing are decided elsewhere in this crate; here it is only which of them is due.
+
+use super::*;
+
+impl Connection {
+    /// Looks at everything received and not yet consumed.
+    pub fn poll_input(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        match &mut self.receive {
+            Receive::Head(_) => self.receive_head(turn, input),
+            Receive::Body(_) => self.receive_body(turn, input),
+            Receive::Complete => Step::new(0, Event::Held),
+            Receive::Draining { .. } => self.drain(turn, input),
+            Receive::Discarding => Step::new(input.len(), Event::Closing),
+            Receive::Upgraded => self.receive_upgraded(turn, input),
+        }
+    }
+
+    fn receive_head(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        let Receive::Head(scan) = &mut self.receive else {
+            return Step::new(0, Event::Held);
+        };
+        if self.fate != Fate::Open {
+            return Step::new(input.len(), Event::Closing);
+        }
+        if input.is_empty() {
+            if self.eof {
+                self.gone(EndReason::PeerClosed);
+            }
+            return Step::new(0, Event::More);
+        }
+        match scan.advance(input, &self.limits) {
+            Ok(Some(end)) => {
+                let at = end.start..end.end;
+                Step::new(
+                    end.end,
+                    Event::Head {
+                        at,
+                        folded: end.folded,
+                    },
+                )
+            }
+            Ok(None) if self.eof => {
+                self.gone(EndReason::ConnectionReset);
+                Step::new(input.len(), Event::Closing)
+            }
+            Ok(None) => {
+                if !self.deadlines.is_set(Timer::Head) {
+                    self.deadlines.clear(Timer::FirstByte);
+                    self.deadlines.clear(Timer::KeepAlive);
+                    self.deadlines
+                        .set(Timer::Head, turn.now + self.limits.header_timeout);
+                }
+                Step::new(0, Event::More)
+            }
+            Err(refusal) => {
+                self.refuse(turn, refusal);
+                Step::new(input.len(), Event::Closing)
+            }
+        }
+    }
+
+    /// Parses a complete head. Returns whether it is a request to dispatch; if not, the answer is queued already.
+    ///
+    /// The body's announced length is judged later, by [`Connection::admit`].
+    pub fn handle_head(&mut self, turn: &mut Turn<'_>, bytes: &[u8], head: &mut Head) -> bool {
+        for timer in [Timer::FirstByte, Timer::KeepAlive, Timer::Head, Timer::Stop] {
+            self.deadlines.clear(timer);
+        }
+        self.requests += 1;
+        self.body_bytes_sent = 0;
+        if let Err(refusal) = head.parse(bytes, &self.limits) {
+            self.refuse(turn, refusal);
+            return false;
+        }
+        self.receive = match head.framing {
+            framing::Framing::None | framing::Framing::Length(0) => Receive::Complete,
+            framing::Framing::Length(left) => Receive::Body(BodyDecoder::Length { left }),
+            framing::Framing::Chunked => {
+                Receive::Body(BodyDecoder::Chunked(ChunkedDecoder::default()))
+            }
+        };
+        self.transmit = Transmit::Pending;
+        let has_body = matches!(self.receive, Receive::Body(_));
+        self.exchange = Exchange {
+            head_request: head.method == Method::Head,
+            http10: head.version == Version::Http10,
+            continue_owed: head.expect_continue && has_body,
+            upgrade_offered: head.upgrade.is_some() && !has_body,
+            max_body: self.limits.max_request_body,
+            min_body_rate: self.limits.body_rate(),
+            ..Exchange::IDLE
+        };
+        if has_body {
+            self.read_rate = ReadRate::default();
+        }
+        self.last |= !head.keep_alive;
+        if self
+            .limits
+            .max_requests_per_connection
+            .is_some_and(|max| self.requests >= max)
+        {
+            self.last = true;
+            self.trip = Some(Trip::MaxRequestsPerConnection);
+        }
+        if let Some(timeout) = self.limits.request_timeout {
+            self.deadlines.set(Timer::Request, turn.now + timeout);
+        }
+        true
+    }
+
+    /// Takes the app's overrides and judges the announced body length by them. Returns whether to dispatch; if not,
+    /// a 413 is queued already.
+    pub fn admit(&mut self, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
+        if let Some(rate) = overrides.min_body_rate {
+            self.exchange.min_body_rate = rate;
+        }
+        if let Some(max) = overrides.max_body {
+            self.exchange.max_body = max;
+        }
+        let Receive::Body(body) = &self.receive else {
+            return true;
+        };
+        let over = body
+            .announced()
+            .zip(self.exchange.max_body)
+            .is_some_and(|(announced, max)| announced > max);
+        if over {
+            self.refuse(turn, Trip::RequestBody.into());
+        }
+        !over
+    }
+
+    fn receive_body(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        let Receive::Body(body) = &mut self.receive else {
+            return Step::new(0, Event::Held);
+        };
+        if !self.exchange.wanted {
+            return Step::new(0, Event::Held);
+        }
+        match body.decode(input, &self.limits) {
+            Ok(Decoded::More { consumed }) => {
+                self.exchange.continue_owed &= input.is_empty();
+                if body.in_trailers() && !self.deadlines.is_set(Timer::Head) {
+                    self.deadlines
+                        .set(Timer::Head, turn.now + self.limits.header_timeout);
+                }
+                if self.eof && consumed == input.len() {
+                    return self.fail_body(Misbehaviour::EarlyEof.into());
+                }
+                Step::new(consumed, Event::More)
+            }
+            Ok(Decoded::Data { consumed, at, last }) => {
+                self.exchange.continue_owed = false;
+                self.exchange.body_bytes += at.len() as u64;
+                if self
+                    .exchange
+                    .max_body
+                    .is_some_and(|max| self.exchange.body_bytes > max)
+                {
+                    return self.fail_body(Trip::RequestBody.into());
+                }
+                self.read_rate.on_bytes(at.len() as u64);
+                self.stop_waiting(turn.now);
+                if last {
+                    self.receive = Receive::Complete;
+                }
+                Step::new(consumed, Event::Data { at, last })
+            }
+            Ok(Decoded::End { consumed, trailers }) => {
+                self.deadlines.clear(Timer::Head);
+                self.stop_waiting(turn.now);
+                self.receive = Receive::Complete;
+                Step::new(consumed, Event::End { trailers })
+            }
+            Err(refusal) => self.fail_body(refusal),
+        }
+    }
+
+    fn receive_upgraded(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        if !self.exchange.wanted {
+            return Step::new(0, Event::Held);
+        }
+        if input.is_empty() && !self.eof {
+            return Step::new(0, Event::More);
+        }
+        self.stop_waiting(turn.now);
+        Step::new(
+            input.len(),
+            Event::Data {
+                at: 0..input.len(),
+                last: input.is_empty(),
+            },
+        )
+    }
+
+    /// A body that cannot be received: the app's read fails, and the engine's answer wins if none was begun.
+    pub(super) fn fail_body(&mut self, refusal: Refusal) -> Step {
+        self.note(refusal);
+        self.exchange.failure = Some(refusal);
+        self.exchange.wanted = false;
+        self.deadlines.clear(Timer::BodyRate);
+        self.deadlines.clear(Timer::Head);
+        self.last = true;
+        self.receive = Receive::Discarding;
+        Step::new(0, Event::BodyFailed(refusal))
+    }
+
+    fn drain(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        let mut consumed = 0;
+        while let Receive::Draining { body, budget } = &mut self.receive {
+            let spent;
+            match body.decode(&input[consumed..], &self.limits) {
+                Ok(Decoded::Data {
+                    consumed: count,
+                    last,
+                    ..
+                }) => {
+                    (consumed, spent) = (consumed + count, count);
+                    if last {
+                        self.await_request(turn.now);
+                        break;
+                    }
+                }
+                Ok(Decoded::End {
+                    consumed: count, ..
+                }) => {
+                    consumed += count;
+                    self.await_request(turn.now);
+                    break;
+                }
+                Ok(Decoded::More { consumed: count }) => {
+                    consumed += count;
+                    *budget = budget.saturating_sub(count as u64);
+                    if self.eof {
+                        self.gone(EndReason::UnexpectedEndOfRequestContent);
+                    }
+                    return Step::new(consumed, Event::More);
+                }
+                // The answer is out, so there is nothing to tell the client: only its next request is refused.
+                Err(refusal) => {
+                    self.note(refusal);
+                    self.close(true, refusal.into());
+                    return Step::new(input.len(), Event::Closing);
+                }
+            }
+            if let Receive::Draining { budget, .. } = &mut self.receive {
+                if (spent as u64) > *budget {
+                    self.note(Trip::BodyDrainMax.into());
+                    self.close(true, EndReason::BodyDrain);
+                    return Step::new(input.len(), Event::Closing);
+                }
+                *budget -= spent as u64;
+            }
+        }
+        self.poll_input(turn, &input[consumed..]).behind(consumed)
+    }
+
+    /// The client has ended its side; what it sent before counts, and is still to be given to
+    /// [`Connection::poll_input`]. Returns what the app's pending read, if any, fails with.
+    pub fn handle_eof(&mut self) -> Option<Refusal> {
+        self.eof = true;
+        match self.receive {
+            Receive::Body(_) if self.exchange.wanted => {
+                let refusal = Misbehaviour::EarlyEof.into();
+                self.fail_body(refusal);
+                return Some(refusal);
+            }
+            Receive::Discarding if self.fate == Fate::Lingering => self.gone(EndReason::Announced),
+            _ => {}
+        }
+        None
+    }
+
+    /// The connection is broken: nothing can be sent any more.
+    pub fn handle_reset(&mut self) {
+        let idle = matches!(self.receive, Receive::Head(_)) && !self.deadlines.is_set(Timer::Head);
+        self.gone(if idle {
+            EndReason::PeerClosed
+        } else {
+            EndReason::ConnectionReset
+        });
+    }
+
+    /// The driver has shut down the sending side after [`Fate::Flush`] with `linger`.
+    pub fn handle_shutdown(&mut self, now: Moment) {
+        self.receive = Receive::Discarding;
+        if self.eof {
+            return self.gone(EndReason::Announced);
+        }
+        self.fate = Fate::Lingering;
+        self.deadlines = Deadlines::default();
+        self.deadlines
+            .set(Timer::Linger, now + self.limits.body_drain_timeout);
+    }
+
+    /// A write took what it could: `queued` bytes had been added since the last call, `unsent` are left.
+    pub fn handle_output(&mut self, now: Moment, queued: usize, unsent: usize) {
+        if unsent > 0 {
+            if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
+                let deadline = self.write_rate.on_queued(now, queued as u64, rate);
+                self.deadlines.set(Timer::ResponseRate, deadline);
+            }
+            return;
+        }
+        if self.deadlines.is_set(Timer::ResponseRate) {
+            self.write_rate.clear();
+            self.deadlines.clear(Timer::ResponseRate);
+        }
+        // The 101 is out: only now do the client's bytes belong to the other protocol (CVE-2026-73548).
+        if self.is_upgraded() && matches!(self.receive, Receive::Complete) {
+            self.receive = Receive::Upgraded;
+        }
+    }
+}

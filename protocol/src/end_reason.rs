@@ -1,0 +1,206 @@
+//! Why a connection ended, as logs and metrics say it (`error.type`).
+//!
+//! Names are Kestrel's connection end reasons where it has one; ours stand beside them only where it has none.
+
+use crate::misbehaviour::Misbehaviour;
+use crate::refusal::Refusal;
+use crate::response::ResponseError;
+use lanner_limits::Trip;
+
+macro_rules! end_reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Why a connection ended.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum EndReason { $($(#[$doc])* $variant,)* }
+
+        impl EndReason {
+            /// Every reason, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in logs and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+end_reasons! {
+    /// The client closed between requests: the usual end.
+    PeerClosed = "peer_closed",
+    /// Closed after an answer, as that answer or its request announced.
+    Announced = "announced_close",
+    /// The client reset the connection, or sending to it failed.
+    ConnectionReset = "connection_reset",
+    /// No request within `LANNER_KEEPALIVE_TIMEOUT`.
+    KeepAliveTimeout = "keep_alive_timeout",
+    /// Not one byte within `LANNER_FIRST_BYTE_TIMEOUT`.
+    FirstByteTimeout = "first_byte_timeout",
+    /// A head or a trailer section was not complete within `LANNER_HEADER_TIMEOUT`.
+    RequestHeadersTimeout = "request_headers_timeout",
+    /// The request body came slower than `LANNER_MIN_BODY_RATE`.
+    MinRequestBodyDataRate = "min_request_body_data_rate",
+    /// The client read the response slower than `LANNER_MIN_RESPONSE_RATE`.
+    MinResponseDataRate = "min_response_data_rate",
+    /// The app did not answer within `LANNER_REQUEST_TIMEOUT`.
+    RequestTimeout = "request_timeout",
+    /// An unread body was not drained within `LANNER_BODY_DRAIN_TIMEOUT` or `LANNER_BODY_DRAIN_MAX`.
+    BodyDrain = "body_drain_exceeded",
+    /// The request line broke the grammar.
+    InvalidRequestLine = "invalid_request_line",
+    /// The request line was longer than `LANNER_MAX_REQUEST_LINE`.
+    MaxRequestLineExceeded = "max_request_line_size_exceeded",
+    /// A field broke the grammar, or fields contradicted each other.
+    InvalidRequestHeaders = "invalid_request_headers",
+    /// The fields passed `LANNER_MAX_HEADER_BYTES`.
+    MaxRequestHeadersTotalSizeExceeded = "max_request_headers_total_size_exceeded",
+    /// The fields passed `LANNER_MAX_HEADER_COUNT`.
+    MaxRequestHeaderCountExceeded = "max_request_header_count_exceeded",
+    /// A version of HTTP that is not spoken here.
+    InvalidHttpVersion = "invalid_http_version",
+    /// A TLS ClientHello on a cleartext port.
+    TlsNotSupported = "tls_not_supported",
+    /// The body passed `LANNER_MAX_REQUEST_BODY` or the limit the app set.
+    MaxRequestBodySizeExceeded = "max_request_body_size_exceeded",
+    /// The chunked coding broke the grammar or its bounds.
+    InvalidRequestBody = "invalid_request_body",
+    /// The client ended its side within a body.
+    UnexpectedEndOfRequestContent = "unexpected_end_of_request_content",
+    /// The app's body and the length it announced disagree.
+    ResponseContentLengthMismatch = "response_content_length_mismatch",
+    /// The app failed when part of its answer was out.
+    ErrorAfterStartingResponse = "error_after_starting_response",
+    /// The app asked for the connection to be reset.
+    AbortedByApp = "aborted_by_app",
+    /// Over `LANNER_MAX_CONNECTIONS`, `LANNER_MAX_CONNECTIONS_PER_IP` or the rate per address.
+    MaxConcurrentConnectionsExceeded = "max_concurrent_connections_exceeded",
+    /// Closed while idle or lingering, to make room near the cap.
+    Shed = "shed",
+    /// `LANNER_MAX_CONNECTION_AGE` and its grace were over.
+    MaxConnectionAge = "max_connection_age",
+    /// Idle when the server stopped.
+    ServerStopped = "server_stopped",
+    /// Still busy when `LANNER_SHUTDOWN_TIMEOUT` was over.
+    AppShutdownTimeout = "app_shutdown_timeout",
+    /// An upgraded connection ended by itself.
+    UpgradeFinished = "upgrade_finished",
+    /// The system refused an operation.
+    IoError = "io_error",
+}
+
+impl From<Trip> for EndReason {
+    fn from(trip: Trip) -> Self {
+        match trip {
+            Trip::MaxConnections
+            | Trip::MaxConnectionsPerIp
+            | Trip::ConnectionRatePerIp
+            | Trip::AcceptRate => Self::MaxConcurrentConnectionsExceeded,
+            Trip::IdleShed | Trip::LingerShed => Self::Shed,
+            Trip::FirstByteTimeout => Self::FirstByteTimeout,
+            Trip::HeaderTimeout => Self::RequestHeadersTimeout,
+            Trip::KeepaliveTimeout => Self::KeepAliveTimeout,
+            Trip::MinBodyRate => Self::MinRequestBodyDataRate,
+            Trip::MinResponseRate => Self::MinResponseDataRate,
+            Trip::RequestTimeout => Self::RequestTimeout,
+            Trip::BodyDrainTimeout | Trip::BodyDrainMax => Self::BodyDrain,
+            Trip::MaxConnectionAge => Self::MaxConnectionAge,
+            Trip::RequestLine => Self::MaxRequestLineExceeded,
+            Trip::HeaderBytes => Self::MaxRequestHeadersTotalSizeExceeded,
+            Trip::HeaderCount => Self::MaxRequestHeaderCountExceeded,
+            Trip::RequestBody => Self::MaxRequestBodySizeExceeded,
+            Trip::ChunkLine | Trip::ChunkExtensions => Self::InvalidRequestBody,
+            Trip::ShutdownTimeout => Self::AppShutdownTimeout,
+            Trip::MaxRequestsPerConnection
+            | Trip::MaxInflight
+            | Trip::QueueTimeout
+            | Trip::MaxUpgradedConnections => Self::Announced,
+        }
+    }
+}
+
+impl From<Misbehaviour> for EndReason {
+    fn from(misbehaviour: Misbehaviour) -> Self {
+        use Misbehaviour as M;
+        match misbehaviour {
+            M::LeadingEmptyLines
+            | M::InvalidRequestLine
+            | M::InvalidMethod
+            | M::InvalidTarget
+            | M::ForbiddenPath => Self::InvalidRequestLine,
+            M::ConnectUnsupported => Self::InvalidRequestLine,
+            M::InvalidVersion | M::UnsupportedVersion | M::Http2Preface => Self::InvalidHttpVersion,
+            M::TlsOnCleartext => Self::TlsNotSupported,
+            M::BareLineFeed
+            | M::BareCarriageReturn
+            | M::ControlByte
+            | M::ObsoleteFold
+            | M::SpaceBeforeFirstField
+            | M::SpaceBeforeColon
+            | M::MissingColon
+            | M::InvalidFieldName
+            | M::InvalidFieldValue
+            | M::UnderscoreField
+            | M::MissingHost
+            | M::SeveralHosts
+            | M::InvalidHost
+            | M::HostMismatch
+            | M::HostNotAllowed
+            | M::ContentLengthInvalid
+            | M::ContentLengthConflict
+            | M::TransferEncodingWithContentLength
+            | M::TransferEncodingOnHttp10
+            | M::TransferEncodingInvalid
+            | M::UnknownTransferCoding
+            | M::ChunkedNotLast
+            | M::ChunkedRepeated
+            | M::ChunkedParameters
+            | M::UnknownExpectation => Self::InvalidRequestHeaders,
+            M::InvalidChunkSize
+            | M::InvalidChunkExtension
+            | M::InvalidChunkTerminator
+            | M::InvalidTrailer
+            | M::ForbiddenTrailer => Self::InvalidRequestBody,
+            M::EarlyEof => Self::UnexpectedEndOfRequestContent,
+        }
+    }
+}
+
+impl From<Refusal> for EndReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Misbehaviour(misbehaviour) => misbehaviour.into(),
+            Refusal::Trip(trip) => trip.into(),
+        }
+    }
+}
+
+impl From<ResponseError> for EndReason {
+    fn from(error: ResponseError) -> Self {
+        match error {
+            ResponseError::TooManyBytes | ResponseError::TooFewBytes => {
+                Self::ResponseContentLengthMismatch
+            }
+            ResponseError::InformationalStatus => Self::AbortedByApp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_distinct() {
+        for (index, reason) in EndReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+            assert!(
+                EndReason::ALL
+                    .iter()
+                    .filter(|other| other.name() == reason.name())
+                    .count()
+                    == 1
+            );
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! A request head, parsed and judged: everything the server itself must know about a request before the app sees it.
+//!
+//! `httparse` tokenises a complete head once; what its tokens mean is decided here, strictly. The end of the head and its
+//! bounds were found by `scan`, the target is judged in `target`, hosts in `host`, the body's end in `framing`. What a
+//! broken head is told is found out in `head/diagnosis.rs`, off the path of those that are well.
+
+mod diagnosis;
+
+use core::mem::MaybeUninit;
+
+use httparse::{Error, Header, Request, Status};
+use lanner_limits::{Limits, Trip, UnderscoreHeaders};
+use memchr::memchr;
+
+pub use crate::field::FieldSpan;
+pub use crate::framing::Framing;
+pub use crate::method::Method;
+pub use crate::target::{Scheme, Target, TargetForm};
+
+use crate::field::{is_named, list};
+use crate::framing::BodyFields;
+use crate::host::Authority;
+use crate::misbehaviour::Misbehaviour;
+use crate::refusal::Refusal;
+use crate::span::Span;
+
+/// How many fields are tokenised without a second look: more than nearly every client sends, little enough to have room
+/// for on the stack at no cost.
+const FIELDS_USUAL: usize = 64;
+
+/// The most fields that `LANNER_MAX_HEADER_COUNT` can allow.
+const FIELDS_MAX: usize = 1000;
+
+/// The version in the request line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    #[default]
+    Http11,
+}
+
+/// A request head. Spans are relative to the bytes it was parsed from, which the caller keeps. One `Head` serves one
+/// request after another and keeps its memory: parsing allocates only for more fields than ever before, or for a path with
+/// dot segments.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// Where the method's text stands.
+    pub method_span: Span,
+    /// The target.
+    pub target: Target,
+    /// The version.
+    pub version: Version,
+    /// The fields in the order in which they were sent.
+    pub fields: Vec<FieldSpan>,
+    /// How the body ends. Whether it is too long is judged later: the app may raise its bound first.
+    pub framing: Framing,
+    /// Whether the peer expects to send another request on this connection.
+    pub keep_alive: bool,
+    /// Whether the peer waits for `100 Continue` before it sends the body it announced.
+    pub expect_continue: bool,
+    /// The value of Upgrade, where `Connection: upgrade` makes it count and it offers anything but `h2c`.
+    pub upgrade: Option<Span>,
+    /// Host and port, from the target's absolute form or else from Host; empty where neither names one, which only
+    /// HTTP/1.0 and `OPTIONS *` may.
+    pub host: Span,
+}
+
+/// What the fields said, before it is judged as a whole.
+#[derive(Default)]
+struct Said<'a> {
+    body: BodyFields<'a>,
+    host: Option<&'a [u8]>,
+    several_hosts: bool,
+    close: bool,
+    keep_alive: bool,
+    connection_upgrade: bool,
+    upgrade: Option<&'a [u8]>,
+    continues: bool,
+    other_expectation: bool,
+}
+
+impl Head {
+    /// Parses a complete head: `bytes` is what the scan found, from its `start` to its `end`. After an error the head's
+    /// contents mean nothing.
+    ///
+    /// # Errors
+    /// The first reason found for turning the peer away.
+    pub fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        let mut headers = [const { MaybeUninit::uninit() }; FIELDS_USUAL];
+        let mut request = Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(Status::Complete(len)) if len == bytes.len() => self.judge(bytes, &request, limits),
+            Err(Error::TooManyHeaders) => self.parse_many_fields(bytes, limits),
+            _ => Err(diagnosis::of(bytes).into()),
+        }
+    }
+
+    /// The same with more room, on a stack frame that usual heads do not pay for.
+    #[cold]
+    #[inline(never)]
+    fn parse_many_fields(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        let mut headers = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let mut request = Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(Status::Complete(len)) if len == bytes.len() => self.judge(bytes, &request, limits),
+            Err(Error::TooManyHeaders) => Err(Trip::HeaderCount.into()),
+            _ => Err(diagnosis::of(bytes).into()),
+        }
+    }
+
+    /// The strict layer: decides what the tokens mean.
+    #[inline]
+    fn judge<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        request: &Request<'_, 'a>,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        // The tokeniser sets all three on success; were one missing, the head would be refused below.
+        let method = request.method.unwrap_or_default().as_bytes();
+        let target = request.path.unwrap_or_default().as_bytes();
+        self.version = if request.version == Some(0) {
+            Version::Http10
+        } else {
+            Version::Http11
+        };
+        self.method = Method::from_token(method);
+        self.method_span = Span::of(bytes, method);
+        self.target = Target::parse(bytes, target, self.method, limits.path_policy)?;
+        if self.method == Method::Connect {
+            return Err(Misbehaviour::ConnectUnsupported.into());
+        }
+        if request.headers.len() > limits.max_header_count {
+            return Err(Trip::HeaderCount.into());
+        }
+        self.fields.clear();
+        self.fields
+            .extend(request.headers.iter().map(|header| FieldSpan {
+                name: Span::of(bytes, header.name.as_bytes()),
+                value: Span::of(bytes, header.value),
+            }));
+        if limits.underscore_headers != UnderscoreHeaders::Allow {
+            self.judge_underscores(bytes, limits.underscore_headers)?;
+        }
+        let mut said = Said::default();
+        for header in request.headers.iter() {
+            said.listen_to(header);
+        }
+        self.framing = said.body.decide(self.version)?;
+        self.take_host(bytes, &said, limits)?;
+        self.take_connection(bytes, &said)?;
+        Ok(())
+    }
+
+    #[cold]
+    fn judge_underscores(
+        &mut self,
+        bytes: &[u8],
+        policy: UnderscoreHeaders,
+    ) -> Result<(), Misbehaviour> {
+        let has_underscore = |field: &FieldSpan| memchr(b'_', field.name.slice(bytes)).is_some();
+        match policy {
+            UnderscoreHeaders::Allow => {}
+            UnderscoreHeaders::Drop => self.fields.retain(|field| !has_underscore(field)),
+            UnderscoreHeaders::Reject if self.fields.iter().any(has_underscore) => {
+                return Err(Misbehaviour::UnderscoreField);
+            }
+            UnderscoreHeaders::Reject => {}
+        }
+        Ok(())
+    }
+
+    /// RFC 9112 section 3.2 and 3.3: who is meant.
+    fn take_host(
+        &mut self,
+        bytes: &[u8],
+        said: &Said<'_>,
+        limits: &Limits,
+    ) -> Result<(), Misbehaviour> {
+        if said.several_hosts {
+            return Err(Misbehaviour::SeveralHosts);
+        }
+        let field = match said.host {
+            None if self.version == Version::Http11 => return Err(Misbehaviour::MissingHost),
+            None => None,
+            // Empty is what a client sends that means no host in particular: the server itself.
+            Some([]) if self.target.form == TargetForm::Asterisk => None,
+            Some(text) => Some((text, Authority::parse(text)?)),
+        };
+        let meant = match self.target.scheme {
+            None => field,
+            Some(scheme) => {
+                let text = self.target.authority.slice(bytes);
+                let authority = Authority::parse(text)?;
+                if field
+                    .is_some_and(|(_, host)| !host.agrees_with(&authority, scheme.default_port()))
+                {
+                    return Err(Misbehaviour::HostMismatch);
+                }
+                Some((text, authority))
+            }
+        };
+        self.host = meant.map_or(Span::default(), |(text, _)| Span::of(bytes, text));
+        let allowed = limits.allowed_hosts.allows_any()
+            || meant
+                .is_some_and(|(_, host)| limits.allowed_hosts.matches(host.name_without_root()));
+        if allowed {
+            Ok(())
+        } else {
+            Err(Misbehaviour::HostNotAllowed)
+        }
+    }
+
+    /// RFC 9112 section 9.3; RFC 9110 section 7.8 and 10.1.1: what happens to the connection around this request.
+    fn take_connection(&mut self, bytes: &[u8], said: &Said<'_>) -> Result<(), Misbehaviour> {
+        let modern = self.version == Version::Http11;
+        self.keep_alive = !said.close && (modern || said.keep_alive);
+        self.upgrade = match said.upgrade {
+            Some(value) if modern && said.connection_upgrade => Some(Span::of(bytes, value)),
+            _ => None,
+        };
+        // RFC 9110 section 10.1.1: from an HTTP/1.0 client the field must be ignored.
+        if modern && said.other_expectation {
+            return Err(Misbehaviour::UnknownExpectation);
+        }
+        self.expect_continue = modern && said.continues && self.framing.has_body();
+        Ok(())
+    }
+
+    /// The value of the first field of this name, which is given in lower case.
+    pub fn field<'a>(&self, bytes: &'a [u8], name_lower: &str) -> Option<&'a [u8]> {
+        let wanted = name_lower.as_bytes();
+        self.fields
+            .iter()
+            .find(|field| {
+                field.name.len as usize == wanted.len()
+                    && field.name.slice(bytes).eq_ignore_ascii_case(wanted)
+            })
+            .map(|field| field.value.slice(bytes))
+    }
+
+    /// All fields as (name, value), in the order in which they were sent and in the case in which they were sent.
+    pub fn iter<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields
+            .iter()
+            .map(move |field| (field.name.str(bytes), field.value.slice(bytes)))
+    }
+}
+
+impl<'a> Said<'a> {
+    /// Takes note of one field, if it is one of the few that the server itself reads.
+    #[inline]
+    fn listen_to(&mut self, header: &Header<'a>) {
+        let (name, value) = (header.name.as_bytes(), header.value);
+        match name.len() {
+            4 if is_named(name, b"host") => {
+                self.several_hosts |= self.host.replace(value).is_some()
+            }
+            6 if is_named(name, b"expect") => self.expect(value),
+            7 if is_named(name, b"upgrade") => self.upgrade(value),
+            10 if is_named(name, b"connection") => self.connection(value),
+            14 if is_named(name, b"content-length") => self.body.content_length(value),
+            17 if is_named(name, b"transfer-encoding") => self.body.transfer_encoding(value),
+            _ => {}
+        }
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        // What nearly every client sends needs no list to be taken apart.
+        if is_named(value, b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
+        for option in list(value) {
+            self.close |= is_named(option, b"close");
+            self.keep_alive |= is_named(option, b"keep-alive");
+            self.connection_upgrade |= is_named(option, b"upgrade");
+        }
+    }
+
+    fn expect(&mut self, value: &[u8]) {
+        for expectation in list(value) {
+            let continues = is_named(expectation, b"100-continue");
+            self.continues |= continues;
+            self.other_expectation |= !continues;
+        }
+    }
+
+    /// An offer of `h2c` alone is one that RFC 9113 withdrew; passing it on has tunnelled requests past the rules of
+    /// proxies in front.
+    fn upgrade(&mut self, value: &'a [u8]) {
+        if self.upgrade.is_none() && list(value).any(|protocol| !is_named(protocol, b"h2c")) {
+            self.upgrade = Some(value);
+        }
+    }
+}

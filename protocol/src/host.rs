@@ -1,0 +1,224 @@
+//! What a host with an optional port may look like (RFC 9110 section 7.2), in Host and in the target's authority, and when two of
+//! them are the same. Which hosts are served is configured in `lanner_limits::AllowedHosts`.
+//!
+//! Names are narrower here than RFC 3986's `reg-name`: letters, digits, `-`, `_`, `~` and `.` between labels, as DNS and
+//! unregistered names have them. Escapes and sub-delimiters (`a,b`, `a;b`, `%61`) are legal on paper, used by nobody, and
+//! read differently by those who route, cache or build links from a host.
+
+use core::net::Ipv6Addr;
+
+use crate::misbehaviour::Misbehaviour;
+
+/// A host and its port, both known to be well-formed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Authority<'a> {
+    /// A name, an IPv4 address, or an IPv6 address in its brackets; as it was sent.
+    pub name: &'a [u8],
+    /// The port; none if it was left out or left empty.
+    pub port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    /// Reads `host [ ":" port ]`. User information is refused: RFC 9110 section 4.2.4 forbids it in what is sent.
+    ///
+    /// # Errors
+    /// `InvalidHost`, also for an empty host: RFC 9110 section 4.2.1 makes `http` URIs with one invalid.
+    #[inline]
+    pub fn parse(text: &'a [u8]) -> Result<Authority<'a>, Misbehaviour> {
+        let name_len = match text.first() {
+            Some(b'[') => address_len(text),
+            _ => name_len(text),
+        };
+        let (name, rest) = text.split_at(name_len.ok_or(Misbehaviour::InvalidHost)?);
+        let port = match rest {
+            [] | [b':'] => None,
+            [b':', digits @ ..] => Some(parse_port(digits).ok_or(Misbehaviour::InvalidHost)?),
+            _ => return Err(Misbehaviour::InvalidHost),
+        };
+        Ok(Authority { name, port })
+    }
+
+    /// Whether both name the same host and port; a port that is missing is the scheme's default (RFC 9110 section 4.2.3).
+    pub fn agrees_with(&self, other: &Authority<'_>, default_port: u16) -> bool {
+        self.name.eq_ignore_ascii_case(other.name)
+            && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
+    }
+
+    /// The name without the dot that makes it absolute: `example.com.` is looked up as `example.com`.
+    pub fn name_without_root(&self) -> &'a [u8] {
+        self.name.strip_suffix(b".").unwrap_or(self.name)
+    }
+}
+
+/// What a byte is to a name: part of a label, the dot between labels, or nothing that belongs in one.
+const DOT: u8 = 1;
+const BAD: u8 = 2;
+const CLASS: [u8; 256] = {
+    let mut table = [BAD; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        match byte as u8 {
+            b'.' => table[byte] = DOT,
+            b'-' | b'_' | b'~' => table[byte] = 0,
+            alphanumeric if alphanumeric.is_ascii_alphanumeric() => table[byte] = 0,
+            _ => {}
+        }
+        byte += 1;
+    }
+    table
+};
+
+// A dot behind a dot, and one at the front, are made `BAD` by a shift.
+const _: () = assert!(DOT << 1 == BAD);
+
+/// The length of the name or IPv4 address at the front: labels that are not empty, and perhaps a dot after the last.
+#[inline]
+fn name_len(text: &[u8]) -> Option<usize> {
+    let mut seen = 0;
+    let mut before = DOT;
+    let mut len = 0;
+    for &byte in text {
+        if byte == b':' {
+            break;
+        }
+        let class = CLASS[byte as usize];
+        seen |= class | (class & before & DOT) << 1;
+        before = class;
+        len += 1;
+    }
+    (len > 0 && seen & BAD == 0).then_some(len)
+}
+
+/// The length of the IPv6 address at the front, brackets included. Zones (RFC 6874) mean nothing to another machine, and
+/// `IPvFuture` has no future; both are refused.
+fn address_len(text: &[u8]) -> Option<usize> {
+    let close = text.iter().position(|&byte| byte == b']')?;
+    let address = str::from_utf8(text.get(1..close)?).ok()?;
+    address.parse::<Ipv6Addr>().ok()?;
+    Some(close + 1)
+}
+
+/// Reads 1 to 5 digits up to 65535.
+fn parse_port(digits: &[u8]) -> Option<u16> {
+    if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let port = digits
+        .iter()
+        .fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0'));
+    u16::try_from(port).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Authority<'_>, Misbehaviour> {
+        Authority::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn names_and_addresses_with_and_without_port_are_hosts() {
+        for (text, name, port) in [
+            ("example.com", "example.com", None),
+            ("EXAMPLE.com:80", "EXAMPLE.com", Some(80)),
+            ("example.com.", "example.com.", None),
+            ("example.com.:8080", "example.com.", Some(8080)),
+            ("localhost:", "localhost", None),
+            ("a", "a", None),
+            ("my_service-1~x", "my_service-1~x", None),
+            ("127.0.0.1:65535", "127.0.0.1", Some(65535)),
+            ("a:0", "a", Some(0)),
+            ("a:00080", "a", Some(80)),
+            ("[::1]", "[::1]", None),
+            ("[2001:DB8::1]:443", "[2001:DB8::1]", Some(443)),
+            ("[::ffff:192.0.2.1]:", "[::ffff:192.0.2.1]", None),
+        ] {
+            assert_eq!(
+                parse(text),
+                Ok(Authority {
+                    name: name.as_bytes(),
+                    port
+                }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_could_be_read_in_two_ways_is_no_host() {
+        for text in [
+            "",
+            ":",
+            ":80",
+            ".",
+            "..",
+            ".a",
+            "a..b",
+            "a b",
+            "a,b",
+            "a;b",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a@b",
+            "user:pw@a",
+            "a:b",
+            "a:-1",
+            "a:+1",
+            "a:65536",
+            "a:000080",
+            "a:99999999999999999999",
+            "a:80:80",
+            "a: 80",
+            "a:80 ",
+            "a\\b",
+            "a%2eb",
+            "a%00",
+            "\"a\"",
+            "<a>",
+            "a\0",
+            "ä.de",
+            "[::1",
+            "::1",
+            "[]",
+            "[::1]x",
+            "[::1]]",
+            "[::1%25eth0]",
+            "[v1.a]",
+            "[127.0.0.1]",
+            "[::1]80",
+            "[[::1]]",
+            "]",
+            "a[",
+            "a:8]",
+        ] {
+            assert_eq!(parse(text), Err(Misbehaviour::InvalidHost), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_agree_without_case_and_with_the_default_port_filled_in() {
+        let agree = |one, other, port| {
+            parse(one)
+                .unwrap()
+                .agrees_with(&parse(other).unwrap(), port)
+        };
+        assert!(agree("a.com", "A.COM", 80));
+        assert!(agree("a.com", "a.com:80", 80));
+        assert!(agree("a.com:", "a.com:443", 443));
+        assert!(agree("[::A]:1", "[::a]:1", 80));
+        assert!(!agree("a.com", "a.com:443", 80));
+        assert!(!agree("a.com", "b.com", 80));
+        assert!(!agree("a.com", "a.com.", 80));
+        assert!(!agree("a.com:1", "a.com:2", 80));
+    }
+
+    #[test]
+    fn the_root_dot_is_not_part_of_the_name_looked_up() {
+        assert_eq!(parse("a.com.").unwrap().name_without_root(), b"a.com");
+        assert_eq!(parse("a.com").unwrap().name_without_root(), b"a.com");
+    }
+}

@@ -1,0 +1,46 @@
+//! HTTP as a pure calculation: bytes and moments go in; events, bytes and one next deadline come out.
+//!
+//! No socket, clock, thread or file is known here; `lanner` (the engine) brings those. A driver owns one
+//! [`Connection`] per client and calls, in each of its turns:
+//!
+//! 1. [`Connection::poll_input`] with everything received and not yet consumed, until it says [`Event::More`],
+//!    [`Event::Held`] or [`Event::Closing`];
+//! 2. the app's verbs, [`Connection::admit`], [`Connection::want_body`], [`Connection::respond`],
+//!    [`Connection::send`], [`Connection::finish`], as the app proceeds;
+//! 3. a write of what stands in the [`Output`], then [`Connection::handle_output`];
+//! 4. [`Connection::fate`], which says whether to go on, and [`Connection::deadline`], the moment by which
+//!    [`Connection::handle_timeout`] is due if nothing else happens.
+
+#![forbid(unsafe_code)]
+
+pub mod chunked;
+mod connection;
+mod end_reason;
+pub mod field;
+mod fields;
+pub mod framing;
+pub mod head;
+pub mod host;
+mod method;
+mod misbehaviour;
+mod output;
+mod receive;
+mod refusal;
+mod response;
+pub mod scan;
+mod span;
+mod status;
+pub mod target;
+
+pub use connection::{Connection, Fate, Overrides, Turn};
+pub use end_reason::EndReason;
+pub use fields::{ContentType, Fields, InvalidField};
+pub use head::Head;
+pub use method::Method;
+pub use misbehaviour::Misbehaviour;
+pub use output::Output;
+pub use receive::{Event, Step};
+pub use refusal::Refusal;
+pub use response::{BodyLength, ResponseError, ResponseHead};
+pub use span::Span;
+pub use status::Status;
