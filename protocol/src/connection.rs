@@ -135,6 +135,8 @@ pub struct Connection {
     body_bytes_sent: u64,
     idle_since: Moment,
     fate: Fate,
+    /// The exchange waits for its turn (`LANNER_MAX_INFLIGHT`); its request timer is the queue's.
+    queued: bool,
     /// No request is taken after the one being answered.
     last: bool,
     /// `LANNER_MAX_CONNECTION_AGE` is over and its grace has begun.
@@ -165,6 +167,7 @@ impl Connection {
             body_bytes_sent: 0,
             idle_since: now,
             fate: Fate::Open,
+            queued: false,
             last: false,
             aged: false,
             eof: false,

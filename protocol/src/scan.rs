@@ -155,7 +155,7 @@ impl HeadScan {
         let bound = (self.start as usize).saturating_add(limits.max_request_line);
         let within = &input[..input.len().min(bound)];
         let looked = self.section.looked as usize;
-        let found = find_near::<b'\n'>(&within[looked..]);
+        let found = memchr(b'\n', &within[looked..]);
         self.section
             .note_examined(found.map_or(within.len() - looked, |at| at + 1));
         match found {
@@ -266,7 +266,7 @@ impl SectionScan {
                 }
                 looked = line + 1;
             }
-            let found = find_near::<b'\n'>(&within[looked..]);
+            let found = memchr(b'\n', &within[looked..]);
             self.note_examined(found.map_or(within.len() - looked, |at| at + 1));
             let Some(at) = found else {
                 looked = within.len();
@@ -331,46 +331,6 @@ impl SectionScan {
             self.examined += bytes;
         }
     }
-}
-
-/// The first `BYTE`, where that is likely to be near. Lines and paths mostly end within 128 bytes, where blocks compared in
-/// place cost less than the call of a search that is made for long texts: 50 instructions a line instead of 80.
-#[inline]
-pub(crate) fn find_near<const BYTE: u8>(text: &[u8]) -> Option<usize> {
-    const NEAR: usize = 128;
-    let mut at = 0;
-    while at < NEAR {
-        match text[at..].first_chunk() {
-            Some(block) => {
-                if let Some(within) = find_in_block::<BYTE>(block) {
-                    return Some(at + within);
-                }
-            }
-            // The last block overlaps what was seen, which does not have it.
-            None => match text.last_chunk() {
-                Some(block) => return find_in_block::<BYTE>(block).map(|within| text.len() - BLOCK + within),
-                None => return text.iter().position(|&byte| byte == BYTE),
-            },
-        }
-        at += BLOCK;
-    }
-    memchr(BYTE, &text[at..]).map(|within| at + within)
-}
-
-/// As many bytes as every x86-64 and ARMv8 compares at once.
-const BLOCK: usize = 16;
-
-#[inline]
-fn find_in_block<const BYTE: u8>(block: &[u8; BLOCK]) -> Option<usize> {
-    const ONES: u128 = u128::MAX / 0xff;
-    // Compiled to one vector comparison.
-    if !block.iter().fold(false, |any, &byte| any | (byte == BYTE)) {
-        return None;
-    }
-    // The lowest byte that is zero is the lowest whose high bit survives this.
-    let zeroed = u128::from_le_bytes(*block) ^ (ONES * BYTE as u128);
-    let marked = zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7);
-    Some(marked.trailing_zeros() as usize / 8)
 }
 
 /// The refusal for a fault that becomes known with the byte at `at`, unless an earlier byte already shows another.
@@ -467,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_arrives_whole_is_looked_at_once() {
+    fn what_arrives_in_one_piece_is_looked_at_twice_at_most() {
         let input = b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n";
         let mut scan = HeadScan::default();
         // Everything but the last byte, so that the counter is still there to be read; the lint of an incomplete head is
@@ -537,19 +497,6 @@ mod tests {
                 folded: false
             }))
         );
-    }
-
-    #[test]
-    fn the_first_byte_wanted_is_found_wherever_it_stands() {
-        for len in 0..300 {
-            // 0x0b differs from LF in the lowest bit, and carries could mistake it for one.
-            let mut text = vec![0x0b; len];
-            assert_eq!(find_near::<b'\n'>(&text), None, "{len}");
-            for at in (0..len).rev() {
-                text[at] = b'\n';
-                assert_eq!(find_near::<b'\n'>(&text), Some(at), "{at} of {len}");
-            }
-        }
     }
 
     #[test]

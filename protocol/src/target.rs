@@ -7,11 +7,11 @@
 mod path;
 
 use lanner_limits::PathPolicy;
+use memchr::memchr;
 
 use crate::host::Authority;
 use crate::method::Method;
 use crate::misbehaviour::Misbehaviour;
-use crate::scan::find_near;
 use crate::span::Span;
 
 /// Which of the four forms of RFC 9112 section 3.2 a target has.
@@ -186,7 +186,7 @@ impl Target {
         text: &[u8],
         policy: PathPolicy,
     ) -> Result<(), Misbehaviour> {
-        let (path, query) = match find_near::<b'?'>(text) {
+        let (path, query) = match memchr(b'?', text) {
             Some(mark) => (&text[..mark], Some(&text[mark + 1..])),
             None => (text, None),
         };

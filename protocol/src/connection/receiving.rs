@@ -104,10 +104,26 @@ impl Connection {
             self.last = true;
             self.trip = Some(Trip::MaxRequestsPerConnection);
         }
+        self.queued = false;
         if let Some(timeout) = self.limits.request_timeout {
             self.deadlines.set(Timer::Request, turn.now + timeout);
         }
         true
+    }
+
+    /// The request has to wait for its turn, for `LANNER_QUEUE_TIMEOUT` at most.
+    pub fn handle_queued(&mut self, now: Moment, timeout: Duration) {
+        self.queued = true;
+        self.deadlines.set(Timer::Request, now + timeout);
+    }
+
+    /// The request's turn has come.
+    pub fn handle_dequeued(&mut self, now: Moment) {
+        self.queued = false;
+        self.deadlines.clear(Timer::Request);
+        if let Some(timeout) = self.limits.request_timeout {
+            self.deadlines.set(Timer::Request, now + timeout);
+        }
     }
 
     /// Takes the app's overrides and judges the announced body length by them. Returns whether to dispatch; if not,

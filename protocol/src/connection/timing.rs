@@ -48,7 +48,10 @@ impl Connection {
 
     fn request_timed_out(&mut self, turn: &mut Turn<'_>) {
         match self.transmit {
-            Transmit::Pending => self.refuse(turn, Trip::RequestTimeout.into()),
+            Transmit::Pending => {
+                let trip = if self.queued { Trip::QueueTimeout } else { Trip::RequestTimeout };
+                self.refuse(turn, trip.into());
+            }
             Transmit::Body(_) => self.abort_with(Trip::RequestTimeout),
             Transmit::Idle | Transmit::Upgraded => {}
         }

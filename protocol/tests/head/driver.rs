@@ -37,13 +37,26 @@ impl Parsed {
     }
 }
 
+const MACHINE: Machine = Machine {
+    nofile: 65_536,
+    memory: 1 << 30,
+    cpus: 1,
+};
+
 /// The defaults of a small machine.
 pub(crate) fn limits() -> Limits {
-    Limits::for_machine(Machine {
-        nofile: 65_536,
-        memory: 1 << 30,
-        cpus: 1,
-    })
+    Limits::for_machine(MACHINE)
+}
+
+/// The same, serving only these hosts.
+pub(crate) fn limits_for_hosts(hosts: &str) -> Limits {
+    let name = "LANNER_ALLOWED_HOSTS".to_owned();
+    let setting = Setting {
+        name,
+        value: hosts.to_owned(),
+        source: Source::Environment,
+    };
+    Limits::resolve([setting], MACHINE).unwrap().limits
 }
 
 /// Feeds the input up to each of the given lengths in turn.

@@ -5,7 +5,8 @@ use lanner_protocol::Misbehaviour::*;
 use lanner_protocol::Refusal;
 
 use crate::driver::{
-    Outcome, feed, limits, misbehaves, outcome, parsed_under, refused_under, with_lines,
+    Outcome, feed, limits, limits_for_hosts, misbehaves, outcome, parsed_under, refused_under,
+    with_lines,
 };
 
 #[test]
@@ -228,7 +229,14 @@ fn a_missing_second_or_broken_host_is_refused() {
 #[test]
 fn hosts_that_are_not_served_are_misdirected() {
     let limits = limits_for_hosts("a.com,*.b.com,[::1]");
-    for host in ["a.com", "A.COM:8080", "a.com.", "x.b.com", "x.y.B.com:80", "[::1]:8080"] {
+    for host in [
+        "a.com",
+        "A.COM:8080",
+        "a.com.",
+        "x.b.com",
+        "x.y.B.com:80",
+        "[::1]:8080",
+    ] {
         parsed_under(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), &limits);
     }
     parsed_under("GET http://a.com/ HTTP/1.0\r\n\r\n", &limits);
@@ -241,7 +249,11 @@ fn hosts_that_are_not_served_are_misdirected() {
         "GET / HTTP/1.0\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n",
     ] {
-        assert_eq!(refused_under(input, &limits), Refusal::Misbehaviour(HostNotAllowed), "{input:?}");
+        assert_eq!(
+            refused_under(input, &limits),
+            Refusal::Misbehaviour(HostNotAllowed),
+            "{input:?}"
+        );
     }
 }
 
