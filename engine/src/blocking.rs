@@ -1,6 +1,6 @@
 //! Work that would block a worker, on threads of its own.
 //!
-//! The queue is bounded: a full one is an error at once, since waiting behind [`QUEUE_MAX`] blocking jobs is worse for
+//! The queue is bounded: a full one is an error at once, since waiting behind a thousand blocking jobs is worse for
 //! everybody than an answer of 503.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Jobs that may wait for a thread, in the whole server.
-pub const QUEUE_MAX: usize = 1024;
+pub(crate) const QUEUE_MAX: usize = 1024;
 
 /// Threads at most; they begin when there is work for them and then stay.
 const THREADS_MAX: usize = 32;
@@ -166,7 +166,7 @@ impl<T> Future for Blocking<T> {
 /// Why blocking work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockingError {
-    /// [`QUEUE_MAX`] jobs wait already, or the server stops.
+    /// 1,024 jobs wait already, or the server stops.
     QueueFull,
     /// The system did not give a thread.
     NoThread,

@@ -88,14 +88,6 @@ pub(crate) fn wall_clock() -> (u64, Duration) {
     (since_epoch.as_secs(), Duration::from_secs(1) - into_second)
 }
 
-/// A number that differs from run to run, for what must not be guessed or must spread.
-pub(crate) fn seed() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::from(since_epoch.subsec_nanos()) ^ since_epoch.as_secs().rotate_left(32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,7 +83,8 @@ impl Connection {
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
     pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         self.yielded = false;
-        for _ in 0..shared.limits.max_pipelined {
+        let mut requests_left = shared.limits.max_pipelined;
+        loop {
             if let Some(slot) = self.exchange {
                 match self.drive(shared, slot, now) {
                     Progress::Made => {}
@@ -91,6 +92,10 @@ impl Connection {
                     Progress::Yield => break,
                 }
             }
+            if requests_left == 0 && self.input.len() > 0 {
+                break;
+            }
+            requests_left = requests_left.saturating_sub(1);
             if self.next_request(shared, now) == Progress::Stalled {
                 return;
             }
@@ -133,17 +138,52 @@ impl Connection {
             shared.exchanges.end(slot, true);
             return Progress::Stalled;
         }
-        let over = shared
-            .limits
-            .max_inflight
-            .is_some_and(|max| shared.exchanges.open() > max);
-        if over {
-            self.http.refuse(&mut turn, Trip::MaxInflight.into());
-            shared.exchanges.end(slot, true);
+        self.exchange = Some(slot);
+        self.begin_or_queue(shared, slot, now)
+    }
+
+    /// Calls the app, or waits for others to end first (`LANNER_MAX_INFLIGHT`).
+    fn begin_or_queue<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        now: Moment,
+    ) -> Progress {
+        if shared.exchanges.may_begin(shared.limits.max_inflight) {
+            shared.exchanges.begin(slot, self.http.body_open());
+            return Progress::Made;
+        }
+        if let Some(timeout) = shared.limits.queue_timeout {
+            shared.counters.trip(Trip::MaxInflight);
+            self.http.handle_queued(now, timeout);
+            shared.exchanges.queue(slot);
             return Progress::Stalled;
         }
+        let mut turn = Turn {
+            now,
+            output: &mut self.output,
+            date: shared.date.bytes(),
+        };
+        self.http.refuse(&mut turn, Trip::MaxInflight.into());
+        Progress::Made
+    }
+
+    /// Calls the app for a request that has waited, if its turn has come.
+    fn leave_queue<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        now: Moment,
+    ) -> Progress {
+        if !shared.exchanges.take_due(slot) {
+            return Progress::Stalled;
+        }
+        if !shared.exchanges.may_leave_queue(shared.limits.max_inflight) {
+            shared.exchanges.queue_first(slot);
+            return Progress::Stalled;
+        }
+        self.http.handle_dequeued(now);
         shared.exchanges.begin(slot, self.http.body_open());
-        self.exchange = Some(slot);
         Progress::Made
     }
 
@@ -183,6 +223,7 @@ impl Connection {
             }
             let progress = match shared.exchanges.slot(slot).stage {
                 Stage::Idle => Progress::Stalled,
+                Stage::Queued => self.leave_queue(shared, slot, now),
                 Stage::Calling => self.drive_call(shared, slot, now),
                 Stage::Streaming(_) => self.drive_stream(shared, slot, now),
                 Stage::Upgraded(_) => self.drive_upgrade(shared, slot, now),

@@ -12,6 +12,7 @@ use crate::response::{BodyStream, Response};
 use crate::slab::Key;
 use lanner_limits::Moment;
 use lanner_protocol::{Overrides, Status};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -63,6 +64,8 @@ where
 pub(crate) enum Stage {
     /// The slot is free, or its request is not dispatched yet.
     Idle,
+    /// The request waits until fewer are being worked on (`LANNER_MAX_INFLIGHT`).
+    Queued,
     /// The app works on its answer.
     Calling,
     /// The answer's body is being produced.
@@ -100,6 +103,10 @@ pub(crate) struct Exchanges<D: Dispatch> {
     ready: Arc<Ready>,
     slots: Vec<Exchange<D::Future>>,
     free: Vec<u32>,
+    /// Exchanges that the app has been called for.
+    inflight: usize,
+    /// Slots that wait for others to end, and some that do not any more.
+    queue: VecDeque<u32>,
 }
 
 impl<D: Dispatch> Exchanges<D> {
@@ -109,12 +116,40 @@ impl<D: Dispatch> Exchanges<D> {
             ready,
             slots: Vec::new(),
             free: Vec::new(),
+            inflight: 0,
+            queue: VecDeque::new(),
         }
     }
 
-    /// Exchanges that are open.
-    pub(crate) fn open(&self) -> usize {
-        self.slots.len() - self.free.len()
+    /// Whether a new exchange may begin: not before those that wait.
+    pub(crate) fn may_begin(&self, inflight_max: Option<usize>) -> bool {
+        inflight_max.is_none_or(|max| self.inflight < max && self.queue.is_empty())
+    }
+
+    /// Whether an exchange that was woken from the queue may begin.
+    pub(crate) fn may_leave_queue(&self, inflight_max: Option<usize>) -> bool {
+        inflight_max.is_none_or(|max| self.inflight < max)
+    }
+
+    /// Puts an exchange in the queue. It is woken when another one ends.
+    pub(crate) fn queue(&mut self, index: u32) {
+        self.slots[index as usize].stage = Stage::Queued;
+        self.queue.push_back(index);
+    }
+
+    /// Puts an exchange back that was woken and finds its place taken.
+    pub(crate) fn queue_first(&mut self, index: u32) {
+        self.queue.push_front(index);
+    }
+
+    /// Wakes the first in the queue that still waits.
+    fn wake_queued(&mut self) {
+        while let Some(index) = self.queue.pop_front() {
+            let slot = &self.slots[index as usize];
+            if matches!(slot.stage, Stage::Queued) {
+                return slot.signal.raise();
+            }
+        }
     }
 
     /// Takes a free slot for a connection's next request.
@@ -181,6 +216,11 @@ impl<D: Dispatch> Exchanges<D> {
         Some(slot.connection)
     }
 
+    /// Whether a poll may bring something new; asking is answering.
+    pub(crate) fn take_due(&mut self, index: u32) -> bool {
+        std::mem::take(&mut self.slots[index as usize].due)
+    }
+
     /// The head to parse into, which nobody else holds yet.
     pub(crate) fn head_mut(&mut self, index: u32) -> &mut RequestHead {
         Rc::get_mut(&mut self.slots[index as usize].head)
@@ -211,6 +251,7 @@ impl<D: Dispatch> Exchanges<D> {
         let request = Request::new(slot.head.clone(), slot.link.clone());
         slot.stage = Stage::Calling;
         slot.due = true;
+        self.inflight += 1;
         // A plain function that panics before its first await panics here.
         let future = catch_unwind(AssertUnwindSafe(|| dispatch.dispatch(request))).ok();
         slot.future.set(future);
@@ -241,6 +282,10 @@ impl<D: Dispatch> Exchanges<D> {
     pub(crate) fn end(&mut self, index: u32, aborted: bool) {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
+        let (called, queued) = (
+            !matches!(stage, Stage::Idle | Stage::Queued),
+            matches!(stage, Stage::Queued),
+        );
         let future = &mut slot.future;
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             drop(stage);
@@ -255,6 +300,13 @@ impl<D: Dispatch> Exchanges<D> {
             head.lease = None;
         }
         self.free.push(index);
+        if called {
+            self.inflight -= 1;
+        }
+        // One that leaves the queue may have been woken for nothing: the next one is.
+        if called || queued {
+            self.wake_queued();
+        }
     }
 }
 

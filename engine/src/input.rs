@@ -102,10 +102,6 @@ impl Input {
             };
         }
     }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

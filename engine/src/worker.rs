@@ -102,10 +102,6 @@ impl<D: Dispatch> Worker<D> {
         self.connections.len()
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping
-    }
-
     /// Brings what depends on the moment up to date.
     pub(crate) fn turn_begins(&mut self, now: Moment) {
         self.context.now.set(now);
@@ -375,7 +371,13 @@ impl<D: Dispatch> Worker<D> {
     /// more and served.
     pub(crate) fn stop(&mut self) -> Vec<Key> {
         self.stopping = true;
-        self.connections.keys()
+        let keys = self.connections.keys();
+        for key in &keys {
+            if let Some(served) = self.connections.get_mut(*key) {
+                served.connection.http.announce_close();
+            }
+        }
+        keys
     }
 
     /// Tells a connection of the stop, after it has been read once more.

@@ -229,8 +229,9 @@ knobs! {
     max_connection_age_grace "LANNER_MAX_CONNECTION_AGE_GRACE" "limits.max_connection_age_grace": Duration
         = seconds(30) => "30s", time(TIMEOUT_MIN, TIMEOUT_MAX);
 
-    /// Requests read ahead of the one being answered. At this number reading pauses: pipelining is nobody's fault, so it
-    /// is slowed and never refused.
+    /// Pipelined requests of one connection that are answered in a row before other connections get their turn; while
+    /// an answer takes its time, no more than one buffer is read ahead. Pipelining is nobody's fault, so it is slowed
+    /// and never refused.
     max_pipelined "LANNER_MAX_PIPELINED" "limits.max_pipelined": usize = 16 => "16", count(1, 1_024);
 
     /// Requests that one worker works on at once; beyond it they queue for `queue_timeout`, or get 503. Off by default:

@@ -71,9 +71,14 @@ impl Connection {
             .set(Timer::Age, now + self.limits.max_connection_age_grace);
     }
 
+    /// No request is taken after the next answer, which says so.
+    pub fn announce_close(&mut self) {
+        self.last = true;
+    }
+
     /// The server stops: an idle connection ends, a busy one after its answer.
     pub fn handle_stop(&mut self, now: Moment) {
-        self.last = true;
+        self.announce_close();
         if self.idle_since().is_none() {
             return;
         }
