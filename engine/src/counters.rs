@@ -1,5 +1,6 @@
 //! What a server counts. Each worker writes counters of its own; whoever asks adds them up.
 
+use crate::watchdog::Pulse;
 use lanner_limits::Trip;
 use lanner_protocol::EndReason;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,8 @@ counts! {
 /// One worker's counters. Written by that worker only; a reader may see them a moment late.
 #[derive(Debug)]
 pub(crate) struct WorkerCounters {
+    /// Shows the watchdog that the worker comes round.
+    pub(crate) pulse: Pulse,
     counts: Box<[AtomicU64]>,
     trips: Box<[AtomicU64]>,
     ends: Box<[AtomicU64]>,
@@ -54,6 +57,7 @@ impl WorkerCounters {
     pub(crate) fn new() -> Self {
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
+            pulse: Pulse::default(),
             counts: zeros(Count::ALL.len()),
             trips: zeros(Trip::ALL.len()),
             ends: zeros(EndReason::ALL.len()),

@@ -50,6 +50,7 @@ mod sleep;
 mod task;
 mod upgrade;
 mod waiter;
+mod watchdog;
 mod worker;
 
 pub use app::{App, Error};

@@ -14,6 +14,7 @@ use crate::lease::Pool;
 use crate::listener::{Bound, BoundAddress, Listening, UnixPaths};
 use crate::machine::machine;
 use crate::runtime::{Backend, Setup};
+use crate::watchdog::Watchdog;
 use crate::worker::{Shared, Worker};
 use lanner_limits::{Limits, Mistakes, Moment, Pin, Setting, Source};
 use std::fmt;
@@ -99,7 +100,6 @@ pub struct Server {
     threads: Vec<JoinHandle<io::Result<()>>>,
     log: Option<JoinHandle<()>>,
     blocking: Arc<BlockingPool>,
-    unix_paths: UnixPaths,
 }
 
 /// Reaches a running server from anywhere.
@@ -165,7 +165,6 @@ impl Server {
         if let Some(log) = self.log {
             let _ = log.join();
         }
-        drop(self.unix_paths);
         outcome
     }
 
@@ -191,6 +190,10 @@ impl Server {
             .map_err(StartError::System)?
             .unzip();
         let admission = Admission::new(&limits);
+        let counters: Vec<_> = (0..limits.workers)
+            .map(|_| Arc::new(WorkerCounters::new()))
+            .collect();
+        let watchdog = Watchdog::start(counters.clone()).map_err(StartError::System)?;
         let seed = Seed {
             limits,
             backend,
@@ -200,10 +203,8 @@ impl Server {
             blocking: Arc::default(),
             writer: writer.map(Arc::new),
             origin: Clock::origin(),
+            _kept: Arc::new((watchdog, unix_paths)),
         };
-        let counters: Vec<_> = (0..seed.limits.workers)
-            .map(|_| Arc::new(WorkerCounters::new()))
-            .collect();
         let handle = ServerHandle {
             control: seed.control.clone(),
             counters: Arc::new(counters.clone()),
@@ -216,7 +217,6 @@ impl Server {
             threads,
             log,
             blocking,
-            unix_paths,
         })
     }
 }
@@ -293,6 +293,8 @@ struct Seed {
     blocking: Arc<BlockingPool>,
     writer: Option<Arc<Writer>>,
     origin: Instant,
+    /// What lives until the last worker has ended.
+    _kept: Arc<(Watchdog, UnixPaths)>,
 }
 
 impl Seed {

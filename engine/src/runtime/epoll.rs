@@ -127,6 +127,7 @@ impl<D: Dispatch> Epoll<D> {
             now,
             due: Vec::new(),
         };
+        driver.worker.shared.counters.pulse.beat();
         driver.listen(true)?;
         Ok(driver)
     }
@@ -191,11 +192,13 @@ impl<D: Dispatch> Epoll<D> {
             due => due.map(|due| due.since(before)),
         };
         let timeout = planned.map(timespec);
+        self.worker.shared.counters.pulse.beat();
         let waited = epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(events),
             timeout.as_ref(),
         );
+        self.worker.shared.counters.pulse.beat();
         ready.wake_up();
         match waited {
             Ok(_) | Err(Errno::INTR) => {}
