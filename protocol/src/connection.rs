@@ -8,7 +8,7 @@ mod answering;
 mod receiving;
 mod timing;
 
-use crate::chunked::ChunkedDecoder;
+use crate::chunked::{self, ChunkedDecoder};
 use crate::end_reason::EndReason;
 use crate::fields::{ContentType, Fields};
 use crate::framing;
@@ -78,6 +78,8 @@ struct Exchange {
     /// `100 (Continue)` is owed before the body is read.
     continue_owed: bool,
     upgrade_offered: bool,
+    /// The client said that this is its last request.
+    close_asked: bool,
     max_body: Option<u64>,
     min_body_rate: Option<MinRate>,
     body_bytes: u64,
@@ -93,6 +95,7 @@ impl Exchange {
         http10: false,
         continue_owed: false,
         upgrade_offered: false,
+        close_asked: false,
         max_body: None,
         min_body_rate: None,
         body_bytes: 0,
@@ -139,6 +142,8 @@ pub struct Connection {
     queued: bool,
     /// No request is taken after the one being answered.
     last: bool,
+    /// A write fell short, and its rest has not gone out yet.
+    backlog: bool,
     /// `LANNER_MAX_CONNECTION_AGE` is over and its grace has begun.
     aged: bool,
     /// The client has ended its side.
@@ -169,6 +174,7 @@ impl Connection {
             fate: Fate::Open,
             queued: false,
             last: false,
+            backlog: false,
             aged: false,
             eof: false,
             trip: None,
@@ -198,11 +204,17 @@ impl Connection {
         self.requests
     }
 
-    /// Since when the connection has been waiting for a request, if it is doing just that.
+    /// Since when the connection has been waiting for a request, if it is doing just that. A client that still takes
+    /// its last answer is not idle.
     pub fn idle_since(&self) -> Option<Moment> {
-        let waiting =
-            matches!(self.receive, Receive::Head(_)) && !self.deadlines.is_set(Timer::Head);
-        (waiting && self.fate == Fate::Open).then_some(self.idle_since)
+        (self.awaits_request() && !self.backlog).then_some(self.idle_since)
+    }
+
+    /// Whether the next byte, if one comes, begins a request.
+    pub fn awaits_request(&self) -> bool {
+        matches!(self.receive, Receive::Head(_))
+            && !self.deadlines.is_set(Timer::Head)
+            && self.fate == Fate::Open
     }
 
     /// Whether it only waits for the client to take its last answer and close.
@@ -273,9 +285,7 @@ impl Connection {
     fn close(&mut self, linger: bool, reason: EndReason) {
         self.end.get_or_insert(reason);
         self.transmit = Transmit::Idle;
-        if linger {
-            self.receive = Receive::Discarding;
-        }
+        self.receive = Receive::Discarding;
         let response_rate = self.deadlines.at(Timer::ResponseRate);
         self.deadlines = Deadlines::default();
         if let Some(at) = response_rate {

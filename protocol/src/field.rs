@@ -3,10 +3,13 @@
 //!
 //! What particular fields mean is decided elsewhere: `framing`, `host`, `head`.
 
+pub(crate) mod search;
+
 use memchr::memchr;
 
 use crate::misbehaviour::Misbehaviour;
 use crate::span::Span;
+use search::{first_control, leading};
 
 /// Where one field stands in its head or trailer section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -91,10 +94,21 @@ pub(crate) fn is_named<const LEN: usize>(text: &[u8], wanted: &[u8; LEN]) -> boo
 }
 
 /// A value without the optional white space (SP, HTAB) around it.
-pub fn trim_ows(mut value: &[u8]) -> &[u8] {
+#[inline]
+pub fn trim_ows(value: &[u8]) -> &[u8] {
+    trim_ows_end(trim_ows_start(value))
+}
+
+#[inline]
+fn trim_ows_start(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
+    value
+}
+
+#[inline]
+fn trim_ows_end(mut value: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
@@ -112,8 +126,52 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     list_with_empty(value).filter(|element| !element.is_empty())
 }
 
-/// Takes one field line apart, given without its line end: name and trimmed value. Requests are tokenised faster elsewhere;
-/// this is for trailers, and for finding out what is wrong with a request.
+/// Splits the token bytes off the front of `text`: a token, unless there are none.
+#[inline]
+pub(crate) fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(leading(text, &TOKEN))
+}
+
+/// What follows the line end at the front of `text`: CRLF, or a bare LF if reading is not strict.
+#[inline]
+pub(crate) fn strip_line_end(text: &[u8], strict: bool) -> Option<&[u8]> {
+    match text {
+        [b'\r', b'\n', rest @ ..] => Some(rest),
+        [b'\n', rest @ ..] if !strict => Some(rest),
+        _ => None,
+    }
+}
+
+/// One field line, well-formed: its name, its trimmed value, and what follows its line end.
+pub(crate) struct FieldLine<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> FieldLine<'a> {
+    /// Splits a field line off the front of `text`, in one pass; none if there is no well-formed one. `parse_line` takes
+    /// longer and knows the reason.
+    #[inline]
+    pub(crate) fn split_off(text: &'a [u8], strict: bool) -> Option<FieldLine<'a>> {
+        let (name, rest) = split_token(text);
+        let value = trim_ows_start(rest.strip_prefix(b":")?);
+        let mut value_len = first_control(value)?;
+        while value[value_len] == b'\t' {
+            value_len += 1 + first_control(&value[value_len + 1..])?;
+        }
+        let (value, rest) = value.split_at(value_len);
+        let rest = strip_line_end(rest, strict)?;
+        (!name.is_empty()).then_some(FieldLine {
+            name,
+            value: trim_ows_end(value),
+            rest,
+        })
+    }
+}
+
+/// Takes one field line apart, given without its line end: name and trimmed value. Requests are tokenised faster by
+/// `FieldLine`; this is for trailers, and for finding out what is wrong with a request.
 ///
 /// # Errors
 /// The rule of RFC 9112 section 5 that the line breaks.

@@ -22,25 +22,37 @@ const ENGINE_OWNED: [&str; 7] = [
     "upgrade",
 ];
 
-/// A block of fields. `Default` is empty and allocates nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// A block of fields. `Default` is empty and allocates nothing; so does a block of one known `Content-Type`.
+#[derive(Clone, Default)]
 pub struct Fields {
+    /// Lines that are literals; they come first.
+    fixed: &'static str,
     lines: Vec<u8>,
 }
 
 impl Fields {
     /// An empty block.
     pub const fn new() -> Self {
-        Self { lines: Vec::new() }
+        Self {
+            fixed: "",
+            lines: Vec::new(),
+        }
     }
 
-    /// An empty block that writes into memory used before.
-    pub fn reusing(mut memory: Vec<u8>) -> Self {
-        memory.clear();
-        Self { lines: memory }
+    /// Whether the block has memory to write into, or needs some from [`Fields::lend`] to do without an allocation.
+    pub fn has_memory(&self) -> bool {
+        self.lines.capacity() > 0
     }
 
-    /// Gives the memory back for [`Fields::reusing`].
+    /// Gives a block without memory some that was used before.
+    pub fn lend(&mut self, mut memory: Vec<u8>) {
+        if !self.has_memory() {
+            memory.clear();
+            self.lines = memory;
+        }
+    }
+
+    /// Gives the memory back for [`Fields::lend`].
     pub fn into_memory(self) -> Vec<u8> {
         self.lines
     }
@@ -87,20 +99,16 @@ impl Fields {
 
     /// Adds a `Content-Type`. The literal is checked when the program is compiled, so there is no error to handle.
     pub fn content_type(&mut self, value: ContentType) {
-        self.append_checked("content-type", value.0.as_bytes());
+        match value.0 {
+            Line::Whole(line) if self.is_empty() => self.fixed = line,
+            Line::Whole(line) => self.lines.extend_from_slice(line.as_bytes()),
+            Line::Value(value) => self.append_checked("content-type", value.as_bytes()),
+        }
     }
 
     /// The fields in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest = &self.lines[..];
-        std::iter::from_fn(move || {
-            let line_len = memchr::memchr(b'\r', rest)?;
-            let colon = memchr::memchr(b':', rest)?;
-            let name = std::str::from_utf8(&rest[..colon]).ok()?;
-            let value = rest.get(colon + 2..line_len)?;
-            rest = &rest[line_len + 2..];
-            Some((name, value))
-        })
+        split(self.fixed.as_bytes()).chain(split(&self.lines))
     }
 
     /// The first value of a field, its name compared without case.
@@ -112,13 +120,28 @@ impl Fields {
 
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.fixed.is_empty() && self.lines.is_empty()
     }
 
-    /// The lines as HTTP/1.1 sends them, each with its line end.
-    pub(crate) fn as_lines(&self) -> &[u8] {
-        &self.lines
+    /// Appends the lines to a message.
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(self.fixed.as_bytes());
+        if !self.lines.is_empty() {
+            into.extend_from_slice(&self.lines);
+        }
     }
+}
+
+/// Takes lines apart again. What made them has checked that names hold no colon and values no line end.
+fn split(mut rest: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    std::iter::from_fn(move || {
+        let line_len = memchr::memchr(b'\r', rest)?;
+        let colon = memchr::memchr(b':', rest)?;
+        let name = std::str::from_utf8(&rest[..colon]).ok()?;
+        let value = rest.get(colon + 2..line_len)?;
+        rest = &rest[line_len + 2..];
+        Some((name, value))
+    })
 }
 
 impl fmt::Debug for Fields {
@@ -134,17 +157,24 @@ impl fmt::Debug for Fields {
 
 /// A media type that was checked when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContentType(&'static str);
+pub struct ContentType(Line);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Everything the field needs, so that the usual types are one copy.
+    Whole(&'static str),
+    Value(&'static str),
+}
 
 impl ContentType {
     /// `text/plain; charset=utf-8`
-    pub const TEXT: Self = Self::new("text/plain; charset=utf-8");
+    pub const TEXT: Self = Self(Line::Whole("content-type: text/plain; charset=utf-8\r\n"));
     /// `text/html; charset=utf-8`
-    pub const HTML: Self = Self::new("text/html; charset=utf-8");
+    pub const HTML: Self = Self(Line::Whole("content-type: text/html; charset=utf-8\r\n"));
     /// `application/json`
-    pub const JSON: Self = Self::new("application/json");
+    pub const JSON: Self = Self(Line::Whole("content-type: application/json\r\n"));
     /// `application/octet-stream`
-    pub const BYTES: Self = Self::new("application/octet-stream");
+    pub const BYTES: Self = Self(Line::Whole("content-type: application/octet-stream\r\n"));
 
     /// Takes any visible ASCII literal.
     ///
@@ -161,7 +191,7 @@ impl ContentType {
             );
             index += 1;
         }
-        Self(text)
+        Self(Line::Value(text))
     }
 }
 
@@ -217,10 +247,9 @@ mod tests {
             ]
         );
         assert_eq!(fields.first("x-one"), Some(&b"1"[..]));
-        assert_eq!(
-            fields.as_lines(),
-            b"X-One: 1\r\nx-empty: \r\nx-time: a: b: c\r\n"
-        );
+        let mut encoded = Vec::new();
+        fields.encode(&mut encoded);
+        assert_eq!(encoded, b"X-One: 1\r\nx-empty: \r\nx-time: a: b: c\r\n");
     }
 
     #[test]

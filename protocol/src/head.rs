@@ -5,10 +5,8 @@
 //! broken head is told is found out in `head/diagnosis.rs`, off the path of those that are well.
 
 mod diagnosis;
+mod request_line;
 
-use core::mem::MaybeUninit;
-
-use httparse::{Error, Header, Request, Status};
 use lanner_limits::{Limits, Trip, UnderscoreHeaders};
 use memchr::memchr;
 
@@ -17,19 +15,13 @@ pub use crate::framing::Framing;
 pub use crate::method::Method;
 pub use crate::target::{Scheme, Target, TargetForm};
 
-use crate::field::{is_named, list};
+use crate::field::{FieldLine, is_named, list, strip_line_end};
 use crate::framing::BodyFields;
 use crate::host::Authority;
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 use crate::span::Span;
-
-/// How many fields are tokenised without a second look: more than nearly every client sends, little enough to have room
-/// for on the stack at no cost.
-const FIELDS_USUAL: usize = 64;
-
-/// The most fields that `LANNER_MAX_HEADER_COUNT` can allow.
-const FIELDS_MAX: usize = 1000;
+use request_line::RequestLine;
 
 /// The version in the request line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -90,69 +82,53 @@ impl Head {
     /// # Errors
     /// The first reason found for turning the peer away.
     pub fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
-        let mut headers = [const { MaybeUninit::uninit() }; FIELDS_USUAL];
-        let mut request = Request::new(&mut []);
-        match request.parse_with_uninit_headers(bytes, &mut headers) {
-            Ok(Status::Complete(len)) if len == bytes.len() => self.judge(bytes, &request, limits),
-            Err(Error::TooManyHeaders) => self.parse_many_fields(bytes, limits),
-            _ => Err(diagnosis::of(bytes).into()),
+        let strict = limits.h1_strict;
+        let Some((line, mut rest)) = RequestLine::split_off(bytes, strict) else {
+            return Err(diagnosis::of(bytes, limits));
+        };
+        let mut said = Said::default();
+        self.fields.clear();
+        while let Some(field) = FieldLine::split_off(rest, strict) {
+            if self.fields.len() >= limits.max_header_count {
+                return Err(Trip::HeaderCount.into());
+            }
+            self.fields.push(FieldSpan {
+                name: Span::of(bytes, field.name),
+                value: Span::of(bytes, field.value),
+            });
+            said.listen_to(field.name, field.value);
+            rest = field.rest;
         }
-    }
-
-    /// The same with more room, on a stack frame that usual heads do not pay for.
-    #[cold]
-    #[inline(never)]
-    fn parse_many_fields(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
-        let mut headers = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-        let mut request = Request::new(&mut []);
-        match request.parse_with_uninit_headers(bytes, &mut headers) {
-            Ok(Status::Complete(len)) if len == bytes.len() => self.judge(bytes, &request, limits),
-            Err(Error::TooManyHeaders) => Err(Trip::HeaderCount.into()),
-            _ => Err(diagnosis::of(bytes).into()),
+        // What is no field line must be the empty line, and the last.
+        if strip_line_end(rest, strict) != Some(b"") {
+            return Err(diagnosis::of(bytes, limits));
         }
+        self.judge(bytes, &line, &said, limits)
     }
 
     /// The strict layer: decides what the tokens mean.
     #[inline]
-    fn judge<'a>(
+    fn judge(
         &mut self,
-        bytes: &'a [u8],
-        request: &Request<'_, 'a>,
+        bytes: &[u8],
+        line: &RequestLine<'_>,
+        said: &Said<'_>,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        // The tokeniser sets all three on success; were one missing, the head would be refused below.
-        let method = request.method.unwrap_or_default().as_bytes();
-        let target = request.path.unwrap_or_default().as_bytes();
-        self.version = if request.version == Some(0) {
-            Version::Http10
-        } else {
-            Version::Http11
-        };
-        self.method = Method::from_token(method);
-        self.method_span = Span::of(bytes, method);
-        self.target = Target::parse(bytes, target, self.method, limits.path_policy)?;
+        self.version = line.version;
+        self.method = Method::from_token(line.method);
+        self.method_span = Span::of(bytes, line.method);
+        self.target
+            .parse(bytes, line.target, self.method, limits.path_policy)?;
         if self.method == Method::Connect {
             return Err(Misbehaviour::ConnectUnsupported.into());
         }
-        if request.headers.len() > limits.max_header_count {
-            return Err(Trip::HeaderCount.into());
-        }
-        self.fields.clear();
-        self.fields
-            .extend(request.headers.iter().map(|header| FieldSpan {
-                name: Span::of(bytes, header.name.as_bytes()),
-                value: Span::of(bytes, header.value),
-            }));
         if limits.underscore_headers != UnderscoreHeaders::Allow {
             self.judge_underscores(bytes, limits.underscore_headers)?;
         }
-        let mut said = Said::default();
-        for header in request.headers.iter() {
-            said.listen_to(header);
-        }
         self.framing = said.body.decide(self.version)?;
-        self.take_host(bytes, &said, limits)?;
-        self.take_connection(bytes, &said)?;
+        self.take_host(bytes, said, limits)?;
+        self.take_connection(bytes, said)?;
         Ok(())
     }
 
@@ -254,8 +230,7 @@ impl Head {
 impl<'a> Said<'a> {
     /// Takes note of one field, if it is one of the few that the server itself reads.
     #[inline]
-    fn listen_to(&mut self, header: &Header<'a>) {
-        let (name, value) = (header.name.as_bytes(), header.value);
+    fn listen_to(&mut self, name: &[u8], value: &'a [u8]) {
         match name.len() {
             4 if is_named(name, b"host") => {
                 self.several_hosts |= self.host.replace(value).is_some()

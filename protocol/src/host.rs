@@ -50,47 +50,39 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// What a byte is to a name: part of a label, the dot between labels, or nothing that belongs in one.
-const DOT: u8 = 1;
-const BAD: u8 = 2;
-const CLASS: [u8; 256] = {
-    let mut table = [BAD; 256];
+/// Which bytes may stand between the dots of a name.
+const LABEL: [bool; 256] = {
+    let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        match byte as u8 {
-            b'.' => table[byte] = DOT,
-            b'-' | b'_' | b'~' => table[byte] = 0,
-            alphanumeric if alphanumeric.is_ascii_alphanumeric() => table[byte] = 0,
-            _ => {}
-        }
+        table[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'~');
         byte += 1;
     }
     table
 };
 
-// A dot behind a dot, and one at the front, are made `BAD` by a shift.
-const _: () = assert!(DOT << 1 == BAD);
-
 /// The length of the name or IPv4 address at the front: labels that are not empty, and perhaps a dot after the last.
 #[inline]
 fn name_len(text: &[u8]) -> Option<usize> {
-    let mut seen = 0;
-    let mut before = DOT;
     let mut len = 0;
-    for &byte in text {
-        if byte == b':' {
+    loop {
+        let label = len;
+        while text.get(len).is_some_and(|&byte| LABEL[byte as usize]) {
+            len += 1;
+        }
+        // A dot that ends no label is left for the caller to stumble on.
+        if len == label || text.get(len) != Some(&b'.') {
             break;
         }
-        let class = CLASS[byte as usize];
-        seen |= class | (class & before & DOT) << 1;
-        before = class;
         len += 1;
     }
-    (len > 0 && seen & BAD == 0).then_some(len)
+    (len > 0).then_some(len)
 }
 
 /// The length of the IPv6 address at the front, brackets included. Zones (RFC 6874) mean nothing to another machine, and
 /// `IPvFuture` has no future; both are refused.
+#[cold]
 fn address_len(text: &[u8]) -> Option<usize> {
     let close = text.iter().position(|&byte| byte == b']')?;
     let address = str::from_utf8(text.get(1..close)?).ok()?;
@@ -99,13 +91,19 @@ fn address_len(text: &[u8]) -> Option<usize> {
 }
 
 /// Reads 1 to 5 digits up to 65535.
+#[inline]
 fn parse_port(digits: &[u8]) -> Option<u16> {
-    if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.len() > 5 {
         return None;
     }
-    let port = digits
-        .iter()
-        .fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0'));
+    let mut port = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        port = port * 10 + u32::from(digit);
+    }
     u16::try_from(port).ok()
 }
 

@@ -38,7 +38,7 @@ pub use fields::{ContentType, Fields, InvalidField};
 pub use head::Head;
 pub use method::Method;
 pub use misbehaviour::Misbehaviour;
-pub use output::Output;
+pub use output::{Lent, Output};
 pub use receive::{Event, Step};
 pub use refusal::Refusal;
 pub use response::{BodyLength, ResponseError, ResponseHead};

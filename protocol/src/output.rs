@@ -15,10 +15,15 @@ const SHARED_BYTES_MIN: usize = 4096;
 /// drains cannot grow it.
 const COMPACT_BYTES_MIN: usize = 16 * 1024;
 
+/// How much is copied together into one lent buffer where pieces stand between: enough for a head and the body behind
+/// it to leave as full segments, little beside what the kernel itself copies.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
 /// A queue of bytes to write.
 ///
 /// Invariant: `sent <= buffer.len()`; the `at` of the pieces ascend and lie in `sent..=buffer.len()`;
-/// `shared_bytes` is the sum of the pieces' lengths.
+/// `shared_bytes` is the sum of the pieces' lengths; `lent_bytes` left the queue with [`Output::lend`] and stand
+/// before everything in it.
 #[derive(Debug, Default)]
 pub struct Output {
     buffer: Vec<u8>,
@@ -27,6 +32,17 @@ pub struct Output {
     /// Pieces that stand between the buffer's bytes.
     pieces: VecDeque<Piece>,
     shared_bytes: usize,
+    /// Bytes that a driver owns and has not reported as sent.
+    lent_bytes: usize,
+}
+
+/// Bytes taken out of a queue by a driver that must own what it writes.
+#[derive(Debug)]
+pub enum Lent {
+    /// Memory that [`Output::lend`] was given, or the queue's own.
+    Buffer(Vec<u8>),
+    /// A large piece of a body, by reference.
+    Shared(Bytes),
 }
 
 #[derive(Debug)]
@@ -42,13 +58,18 @@ impl Output {
         Self::default()
     }
 
-    /// Bytes queued and not yet sent.
+    /// Bytes queued or lent, and not yet sent.
     pub fn len(&self) -> usize {
-        self.buffer.len() - self.sent + self.shared_bytes
+        self.buffer.len() - self.sent + self.shared_bytes + self.lent_bytes
     }
 
     /// Whether nothing is left to send.
     pub fn is_empty(&self) -> bool {
+        self.is_drained() && self.lent_bytes == 0
+    }
+
+    /// Whether nothing stands in the queue itself; what is lent may still be on its way.
+    pub fn is_drained(&self) -> bool {
         self.sent == self.buffer.len() && self.pieces.is_empty()
     }
 
@@ -100,8 +121,55 @@ impl Output {
             .filter(|slice| !slice.is_empty())
     }
 
+    /// Takes the next unsent bytes out of the queue. They count as unsent until [`Output::advance`] is told of them;
+    /// nothing more is lent before. `spare` is empty memory to put them in, or to queue in from now on.
+    pub fn lend(&mut self, mut spare: Vec<u8>) -> Option<Lent> {
+        if self.lent_bytes > 0 || self.is_drained() {
+            return None;
+        }
+        if self.pieces.is_empty() && self.sent == 0 {
+            std::mem::swap(&mut self.buffer, &mut spare);
+            self.lent_bytes = spare.len();
+            return Some(Lent::Buffer(spare));
+        }
+        if self.pieces.front().is_some_and(|piece| piece.at == self.sent)
+            && let Some(piece) = self.pieces.pop_front()
+        {
+            self.shared_bytes -= piece.bytes.len();
+            self.lent_bytes = piece.bytes.len();
+            return Some(Lent::Shared(piece.bytes));
+        }
+        let wanted = self.slices().scan(GATHERED_BYTES_MAX, |room, slice| {
+            let part = &slice[..slice.len().min(*room)];
+            *room -= part.len();
+            (!part.is_empty()).then_some(part)
+        });
+        wanted.for_each(|part| spare.extend_from_slice(part));
+        self.advance(spare.len());
+        self.lent_bytes = spare.len();
+        Some(Lent::Buffer(spare))
+    }
+
+    /// Takes over the memory of a queue that is drained, or keeps its own if that is larger. To be called on a drained
+    /// queue.
+    pub fn reclaim(&mut self, from: &mut Self) {
+        debug_assert!(self.is_drained() && from.is_drained());
+        if self.buffer.capacity() < from.buffer.capacity() {
+            std::mem::swap(&mut self.buffer, &mut from.buffer);
+        }
+        if self.pieces.capacity() < from.pieces.capacity() {
+            std::mem::swap(&mut self.pieces, &mut from.pieces);
+        }
+        (from.buffer, from.pieces) = (Vec::new(), VecDeque::new());
+        (self.sent, from.sent) = (0, 0);
+        self.buffer.clear();
+    }
+
     /// Notes that the first `count` unsent bytes went out.
     pub fn advance(&mut self, mut count: usize) {
+        let lent = self.lent_bytes.min(count);
+        self.lent_bytes -= lent;
+        count -= lent;
         while let Some(piece) = self.pieces.front_mut() {
             let before = piece.at - self.sent;
             if count < before {
@@ -125,12 +193,18 @@ impl Output {
         }
     }
 
-    /// Forgets everything, keeping the buffer's memory.
+    /// Forgets everything in the queue, keeping the buffer's memory.
     pub fn clear(&mut self) {
         self.buffer.clear();
         self.sent = 0;
         self.pieces.clear();
         self.shared_bytes = 0;
+    }
+
+    /// Forgets everything, what is lent included: none of it will arrive.
+    pub fn abandon(&mut self) {
+        self.clear();
+        self.lent_bytes = 0;
     }
 
     /// Gives back memory beyond `bytes_max`, for a queue that is kept for reuse.
@@ -206,5 +280,68 @@ mod tests {
                 if let Some(whole) = output.contiguous() { prop_assert_eq!(whole, &model[..]); }
             }
         }
+
+        #[test]
+        fn what_is_lent_comes_in_order_and_counts_until_it_is_sent(
+            steps in prop::collection::vec((0usize..4, 0usize..40_000), 1..60)
+        ) {
+            let mut output = Output::new();
+            let (mut pushed, mut taken, mut sent) = (Vec::new(), Vec::new(), 0);
+            let mut next = 0u8;
+            for (kind, size) in steps {
+                match kind {
+                    0 | 1 => {
+                        let bytes: Vec<u8> = (0..size).map(|_| { next = next.wrapping_add(1); next }).collect();
+                        pushed.extend_from_slice(&bytes);
+                        if kind == 0 { output.push(&bytes) } else { output.push_shared(bytes.into()) }
+                    }
+                    2 => {
+                        let before = taken.len();
+                        match output.lend(Vec::new()) {
+                            Some(Lent::Buffer(bytes)) => taken.extend_from_slice(&bytes),
+                            Some(Lent::Shared(bytes)) => taken.extend_from_slice(&bytes),
+                            None => prop_assert!(sent < taken.len() || taken.len() == pushed.len()),
+                        }
+                        prop_assert!(before == sent || before == taken.len(), "two are lent at once");
+                    }
+                    _ => {
+                        let count = size.min(taken.len() - sent);
+                        output.advance(count);
+                        sent += count;
+                    }
+                }
+                prop_assert_eq!(output.len(), pushed.len() - sent);
+                prop_assert_eq!(output.is_empty(), pushed.len() == sent);
+                prop_assert_eq!(output.is_drained(), pushed.len() == taken.len());
+                prop_assert_eq!(&taken[..], &pushed[..taken.len()]);
+                prop_assert_eq!(&unsent(&output)[..], &pushed[taken.len()..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_body_leaves_by_reference_behind_its_head() {
+        let mut output = Output::new();
+        output.push(b"head");
+        output.push_shared(vec![b'x'; 100_000].into());
+        let Some(Lent::Buffer(first)) = output.lend(Vec::new()) else { panic!("the head is copied") };
+        assert_eq!(first.len(), GATHERED_BYTES_MAX);
+        assert!(output.lend(Vec::new()).is_none(), "one at a time");
+        output.advance(first.len());
+        let Some(Lent::Shared(rest)) = output.lend(Vec::new()) else { panic!("the rest is shared") };
+        assert_eq!(first.len() + rest.len(), 100_004);
+    }
+
+    #[test]
+    fn memory_is_handed_over_and_what_is_lent_stays_counted() {
+        let (mut output, mut spare) = (Output::new(), Output::new());
+        output.push(&[b'x'; 1000]);
+        let lent = output.lend(Vec::with_capacity(500));
+        assert!(matches!(lent, Some(Lent::Buffer(bytes)) if bytes.len() == 1000));
+        spare.reclaim(&mut output);
+        assert_eq!((spare.buffer.capacity(), output.buffer.capacity()), (500, 0));
+        assert_eq!((output.len(), spare.len()), (1000, 0));
+        output.abandon();
+        assert!(output.is_empty());
     }
 }

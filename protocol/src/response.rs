@@ -93,7 +93,7 @@ pub(crate) fn encode_head(
         into.extend_from_slice(server.as_bytes());
         into.extend_from_slice(b"\r\n");
     }
-    into.extend_from_slice(head.fields.as_lines());
+    head.fields.encode(into);
     let framing = encode_framing(head, &around, into);
     if around.close || framing == Framing::Close {
         into.extend_from_slice(b"connection: close\r\n");
@@ -193,7 +193,7 @@ impl Framing {
             Self::Chunked => {
                 output.push(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    output.push(trailers.as_lines());
+                    trailers.encode(output.tail());
                 }
                 output.push(b"\r\n");
                 Ok(())

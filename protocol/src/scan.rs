@@ -5,14 +5,16 @@
 //! tokenises a complete head once; running a tokeniser on every packet is quadratic for a peer that sends single bytes.
 //!
 //! **A verdict does not depend on how the bytes were split.** Each fault has one byte with which it becomes known, and the
-//! fault known first is the one reported. So that a whole head costs only the search for its line ends, control bytes
-//! and bare CRs are looked for (`lint`) only in a head that is incomplete or already at fault; in a complete one
-//! the tokeniser finds them, and `head` asks `lint` again for the name of the fault.
+//! fault known first is the one reported. But nearly every head arrives whole and without a fault, and the tokeniser sees
+//! every line anyway. So a head that is there at once costs only the search for its end (`whole_head`); if the tokeniser
+//! stumbles, `head` has it scanned again, line by line, for the name of the fault. Control bytes and bare CRs are looked
+//! for (`lint`) only in a head that is incomplete or already at fault.
 
 use lanner_limits::{Limits, Trip};
 use memchr::memchr;
 
 use crate::field::is_token_byte;
+use crate::field::search::end_of_empty_line;
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 
@@ -68,8 +70,52 @@ impl HeadScan {
     /// head is found, and only grows. `None` asks for more. After `Some` the scan is ready for the next head.
     ///
     /// # Errors
-    /// What is wrong, as soon as the byte that shows it has arrived.
-    pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Option<HeadEnd>, Refusal> {
+    /// What is wrong, as soon as the byte that shows it has arrived; or nothing yet, if the head is whole by then and
+    /// `Head::parse` will refuse it for the same reason.
+    pub fn advance(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<HeadEnd>, Refusal> {
+        if self.phase == Phase::Start
+            && let Some(found) = self.whole_head(input, limits)
+        {
+            return Ok(Some(found));
+        }
+        self.advance_by_lines(input, limits)
+    }
+
+    /// The head, if all of it is there and its end is all there is to find out: its lines are counted and checked by
+    /// `Head::parse`, which asks `advance_by_lines` for the name of the fault if there is one. A browser's head of 365 bytes
+    /// costs 300 instructions here, 1000 by lines.
+    #[inline]
+    fn whole_head(&mut self, input: &[u8], limits: &Limits) -> Option<HeadEnd> {
+        // Neither bound can be passed by a part of what keeps within both.
+        let bound = limits.max_request_line.min(limits.max_header_bytes);
+        let within = &input[..input.len().min(bound)];
+        // What may be an empty line, a preface or a fault is looked at more closely, and so is what arrived in pieces.
+        let plain = within.first().is_some_and(|&first| is_token_byte(first))
+            && !within.starts_with(&PREFACE[..2]);
+        if self.section.looked > 0 || !limits.h1_strict || !plain {
+            return None;
+        }
+        let Some(end) = end_of_empty_line(within) else {
+            self.section.note_examined(within.len());
+            return None;
+        };
+        Some(HeadEnd {
+            start: 0,
+            end,
+            folded: false,
+        })
+    }
+
+    /// The same, without a short cut.
+    pub(crate) fn advance_by_lines(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<HeadEnd>, Refusal> {
         let mut fresh = self.section.looked as usize;
         if self.phase == Phase::Start {
             match self.begin(input, limits.h1_strict)? {
@@ -427,13 +473,13 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_in_one_piece_is_looked_at_twice_at_most() {
+    fn what_arrives_in_one_piece_is_looked_at_three_times_at_most() {
         let input = b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n";
         let mut scan = HeadScan::default();
-        // Everything but the last byte, so that the counter is still there to be read; the lint of an incomplete head is
-        // the second look.
+        // Everything but the last byte, so that the counter is still there to be read: for the end of the head, for the ends
+        // of its lines, for what no incomplete head may hold.
         scan.advance(&input[..input.len() - 1], &limits()).unwrap();
-        assert!(scan.examined() <= 2 * input.len());
+        assert!(scan.examined() <= 3 * input.len());
     }
 
     #[test]

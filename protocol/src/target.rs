@@ -72,6 +72,7 @@ const NOT_IN_PATH: u8 = 1;
 const NOT_IN_QUERY: u8 = 2;
 const DOT: u8 = 4;
 const PERCENT: u8 = 8;
+const QUESTION_MARK: u8 = 16;
 
 /// `pchar` and `/` of RFC 3986 in a path, also `?` in a query. In a query `[`, `]` and `|` pass too: browsers send them as
 /// they are (WHATWG URL), frameworks build on `filter[name]=`, and nobody splits a query there. Of the others that browsers
@@ -88,7 +89,8 @@ const CLASS: [u8; 256] = {
             b':' | b'@' | b'/' => table[byte] = 0,
             b'.' => table[byte] = DOT,
             b'%' => table[byte] = PERCENT,
-            b'?' | b'[' | b']' | b'|' => table[byte] = NOT_IN_PATH,
+            b'?' => table[byte] = QUESTION_MARK,
+            b'[' | b']' | b'|' => table[byte] = NOT_IN_PATH,
             alphanumeric if alphanumeric.is_ascii_alphanumeric() => table[byte] = 0,
             _ => {}
         }
@@ -97,47 +99,53 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// The classes of all bytes together. By eights, because the compiler unrolls that: 2 instructions a byte rather than 5.
 #[inline]
 fn classes_of(text: &[u8]) -> u8 {
-    text.iter()
-        .fold(0, |classes, &byte| classes | CLASS[byte as usize])
+    let with = |classes, &byte: &u8| classes | CLASS[byte as usize];
+    let (eights, rest) = text.as_chunks::<8>();
+    let classes = eights
+        .iter()
+        .fold(0, |classes, eight| eight.iter().fold(classes, with));
+    rest.iter().fold(classes, with)
 }
 
 impl Target {
-    /// Takes `target`, a part of `head`, apart.
+    /// Takes `target`, a part of `head`, apart. It is written in place of the one before: moving a `Target` about costs more
+    /// than checking most paths.
     ///
     /// # Errors
-    /// `InvalidTarget`, `InvalidHost`, or `ForbiddenPath` where the policy is strict.
+    /// `InvalidTarget`, `InvalidHost`, or `ForbiddenPath` where the policy is strict. The contents then mean nothing.
     #[inline]
     pub fn parse(
+        &mut self,
         head: &[u8],
         target: &[u8],
         method: Method,
         policy: PathPolicy,
-    ) -> Result<Target, Misbehaviour> {
-        let whole = Span::of(head, target);
-        if let Some(b'/') = target.first()
-            && method != Method::Connect
-        {
-            let mut parsed = Target {
-                whole,
-                ..Target::default()
-            };
-            parsed.take_path_and_query(head, target, policy)?;
-            return Ok(parsed);
+    ) -> Result<(), Misbehaviour> {
+        *self = Target {
+            whole: Span::of(head, target),
+            ..Target::default()
+        };
+        let path_and_query = match target {
+            [b'/', ..] if method != Method::Connect => Some(target),
+            _ => self.take_rare_form(head, target, method)?,
+        };
+        match path_and_query {
+            Some(text) => self.take_path_and_query(head, text, policy),
+            None => Ok(()),
         }
-        Self::parse_rare_form(head, target, method, policy)
     }
 
-    /// The forms other than origin-form.
+    /// The forms other than origin-form; gives the path and query if there can be any.
     #[cold]
-    fn parse_rare_form(
+    fn take_rare_form<'a>(
+        &mut self,
         head: &[u8],
-        target: &[u8],
+        target: &'a [u8],
         method: Method,
-        policy: PathPolicy,
-    ) -> Result<Target, Misbehaviour> {
-        let whole = Span::of(head, target);
+    ) -> Result<Option<&'a [u8]>, Misbehaviour> {
         match method {
             Method::Connect => {
                 // The port is not optional here (RFC 9110 section 9.3.6).
@@ -145,36 +153,27 @@ impl Target {
                     Ok(Authority { port: Some(_), .. }) => {}
                     _ => return Err(Misbehaviour::InvalidTarget),
                 }
-                Ok(Target {
-                    form: TargetForm::Authority,
-                    authority: whole,
-                    whole,
-                    ..Target::default()
-                })
+                self.form = TargetForm::Authority;
+                self.authority = self.whole;
+                Ok(None)
             }
-            Method::Options if target == b"*" => Ok(Target {
-                form: TargetForm::Asterisk,
-                whole,
-                path: whole,
-                ..Target::default()
-            }),
+            Method::Options if target == b"*" => {
+                self.form = TargetForm::Asterisk;
+                self.path = self.whole;
+                Ok(None)
+            }
             _ => {
                 let (scheme, rest) = split_scheme(target).ok_or(Misbehaviour::InvalidTarget)?;
                 let authority_len = rest
                     .iter()
                     .position(|byte| matches!(byte, b'/' | b'?'))
                     .unwrap_or(rest.len());
-                let (authority, rest) = rest.split_at(authority_len);
+                let (authority, path_and_query) = rest.split_at(authority_len);
                 Authority::parse(authority)?;
-                let mut parsed = Target {
-                    form: TargetForm::Absolute,
-                    scheme: Some(scheme),
-                    authority: Span::of(head, authority),
-                    whole,
-                    ..Target::default()
-                };
-                parsed.take_path_and_query(head, rest, policy)?;
-                Ok(parsed)
+                self.form = TargetForm::Absolute;
+                self.scheme = Some(scheme);
+                self.authority = Span::of(head, authority);
+                Ok(Some(path_and_query))
             }
         }
     }
@@ -186,21 +185,23 @@ impl Target {
         text: &[u8],
         policy: PathPolicy,
     ) -> Result<(), Misbehaviour> {
-        let (path, query) = match memchr(b'?', text) {
-            Some(mark) => (&text[..mark], Some(&text[mark + 1..])),
-            None => (text, None),
-        };
-        let classes = classes_of(path);
+        let mut classes = classes_of(text);
+        // What no query may hold, no path may hold either.
+        if classes & NOT_IN_QUERY != 0 {
+            return Err(Misbehaviour::InvalidTarget);
+        }
+        let mut path = text;
+        if classes & QUESTION_MARK != 0
+            && let Some(mark) = memchr(b'?', text)
+        {
+            path = &text[..mark];
+            classes = classes_of(path);
+            self.query = Some(Span::of(head, &text[mark + 1..]));
+        }
         if classes & NOT_IN_PATH != 0 {
             return Err(Misbehaviour::InvalidTarget);
         }
         self.path = Span::of(head, path);
-        if let Some(query) = query {
-            if classes_of(query) & NOT_IN_QUERY != 0 {
-                return Err(Misbehaviour::InvalidTarget);
-            }
-            self.query = Some(Span::of(head, query));
-        }
         let needs_care =
             classes & PERCENT != 0 || classes & DOT != 0 && path::has_dot_after_slash(path);
         if needs_care && policy == PathPolicy::Strict {
@@ -247,12 +248,17 @@ mod tests {
     use super::*;
 
     fn parse(method: Method, target: &str) -> Result<Target, Misbehaviour> {
-        Target::parse(
-            target.as_bytes(),
-            target.as_bytes(),
-            method,
-            PathPolicy::Strict,
-        )
+        parse_by(PathPolicy::Strict, method, target.as_bytes())
+    }
+
+    fn parse_by(
+        policy: PathPolicy,
+        method: Method,
+        target: &[u8],
+    ) -> Result<Target, Misbehaviour> {
+        let mut parsed = Target::default();
+        parsed.parse(target, target, method, policy)?;
+        Ok(parsed)
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
             let allowed_in_path =
                 byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte);
             let allowed_in_query = allowed_in_path || b"%[]|".contains(&byte);
-            let parse = |text: &[u8]| Target::parse(text, text, Method::Get, PathPolicy::Strict);
+            let parse = |text: &[u8]| parse_by(PathPolicy::Strict, Method::Get, text);
             assert_eq!(
                 parse(&path).is_ok(),
                 allowed_in_path,
@@ -432,13 +438,7 @@ mod tests {
     #[test]
     fn without_a_path_policy_paths_stay_as_they_came() {
         for text in ["/a/../b", "/a/%2e%2e/b", "/%00", "/a/..;/b", "/%zz", "/%"] {
-            let target = Target::parse(
-                text.as_bytes(),
-                text.as_bytes(),
-                Method::Get,
-                PathPolicy::Off,
-            )
-            .unwrap();
+            let target = parse_by(PathPolicy::Off, Method::Get, text.as_bytes()).unwrap();
             assert_eq!(target.path_text(text.as_bytes()), text);
             assert_eq!(target.normalised, None);
         }

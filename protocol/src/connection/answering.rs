@@ -135,13 +135,15 @@ impl Connection {
         if std::mem::take(&mut self.exchange.wanted) {
             self.stop_waiting(now);
         }
-        let received = matches!(self.receive, Receive::Complete);
         if self.last || matches!(self.receive, Receive::Discarding) {
             let reason = self
                 .exchange
                 .failure
                 .map_or(EndReason::Announced, EndReason::from);
-            return self.close(!received, reason);
+            // Where the close is our wish, the client's next request may be on its way already.
+            let nothing_follows =
+                matches!(self.receive, Receive::Complete) && self.exchange.close_asked;
+            return self.close(!nothing_follows, reason);
         }
         match std::mem::replace(&mut self.receive, Receive::Complete) {
             Receive::Body(body)
@@ -191,7 +193,7 @@ impl Connection {
             .push(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ");
         turn.output.push(protocol.as_bytes());
         turn.output.push(b"\r\n");
-        turn.output.push(fields.as_lines());
+        fields.encode(turn.output.tail());
         turn.output.push(b"\r\n");
         self.transmit = Transmit::Upgraded;
         self.deadlines.clear(Timer::Request);

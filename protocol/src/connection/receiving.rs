@@ -25,10 +25,7 @@ impl Connection {
             return Step::new(input.len(), Event::Closing);
         }
         if input.is_empty() {
-            if self.eof {
-                self.gone(EndReason::PeerClosed);
-            }
-            return Step::new(0, Event::More);
+            return self.receive_nothing();
         }
         match scan.advance(input, &self.limits) {
             Ok(Some(end)) => {
@@ -42,7 +39,7 @@ impl Connection {
                 )
             }
             Ok(None) if self.eof => {
-                self.gone(EndReason::ConnectionReset);
+                self.close(false, EndReason::ConnectionReset);
                 Step::new(input.len(), Event::Closing)
             }
             Ok(None) => {
@@ -59,6 +56,26 @@ impl Connection {
                 Step::new(input.len(), Event::Closing)
             }
         }
+    }
+
+    /// Between requests, with nothing to look at.
+    fn receive_nothing(&mut self) -> Step {
+        // A client that has ended its side still gets what is queued.
+        if self.eof {
+            self.close(false, EndReason::PeerClosed);
+            return Step::new(0, Event::Closing);
+        }
+        // The stop or the connection's age came when it was too late for the last answer to announce it.
+        if self.last && self.requests > 0 {
+            let reason = if self.aged {
+                EndReason::MaxConnectionAge
+            } else {
+                EndReason::ServerStopped
+            };
+            self.close(self.backlog, reason);
+            return Step::new(0, Event::Closing);
+        }
+        Step::new(0, Event::More)
     }
 
     /// Parses a complete head. Returns whether it is a request to dispatch; if not, the answer is queued already.
@@ -88,6 +105,7 @@ impl Connection {
             http10: head.version == Version::Http10,
             continue_owed: head.expect_continue && has_body,
             upgrade_offered: head.upgrade.is_some() && !has_body,
+            close_asked: !head.keep_alive,
             max_body: self.limits.max_request_body,
             min_body_rate: self.limits.body_rate(),
             ..Exchange::IDLE
@@ -162,7 +180,8 @@ impl Connection {
                     self.deadlines
                         .set(Timer::Head, turn.now + self.limits.header_timeout);
                 }
-                if self.eof && consumed == input.len() {
+                // Unconsumed bytes are trailers, which will never be complete either.
+                if self.eof {
                     return self.fail_body(Misbehaviour::EarlyEof.into());
                 }
                 Step::new(consumed, Event::More)
@@ -240,8 +259,16 @@ impl Connection {
                     }
                 }
                 Ok(Decoded::End {
-                    consumed: count, ..
+                    consumed: count,
+                    trailers,
                 }) => {
+                    // Nobody wants them, but a section that is none must not swallow what may be a request.
+                    let lines = &input[consumed..][trailers];
+                    if let Err(refusal) =
+                        chunked::parse_trailers(lines, &self.limits, &mut Vec::new())
+                    {
+                        return self.fail_drain(refusal, input);
+                    }
                     consumed += count;
                     self.await_request(turn.now);
                     break;
@@ -250,16 +277,12 @@ impl Connection {
                     consumed += count;
                     *budget = budget.saturating_sub(count as u64);
                     if self.eof {
-                        self.gone(EndReason::UnexpectedEndOfRequestContent);
+                        self.close(false, EndReason::UnexpectedEndOfRequestContent);
+                        return Step::new(input.len(), Event::Closing);
                     }
                     return Step::new(consumed, Event::More);
                 }
-                // The answer is out, so there is nothing to tell the client: only its next request is refused.
-                Err(refusal) => {
-                    self.note(refusal);
-                    self.close(true, refusal.into());
-                    return Step::new(input.len(), Event::Closing);
-                }
+                Err(refusal) => return self.fail_drain(refusal, input),
             }
             if let Receive::Draining { budget, .. } = &mut self.receive {
                 if (spent as u64) > *budget {
@@ -271,6 +294,13 @@ impl Connection {
             }
         }
         self.poll_input(turn, &input[consumed..]).behind(consumed)
+    }
+
+    /// The answer is out, so there is nothing to tell the client: only its next request is refused.
+    fn fail_drain(&mut self, refusal: Refusal, input: &[u8]) -> Step {
+        self.note(refusal);
+        self.close(true, refusal.into());
+        Step::new(input.len(), Event::Closing)
     }
 
     /// The client has ended its side; what it sent before counts, and is still to be given to
@@ -311,22 +341,34 @@ impl Connection {
             .set(Timer::Linger, now + self.limits.body_drain_timeout);
     }
 
-    /// A write took what it could: `queued` bytes had been added since the last call, `unsent` are left.
-    pub fn handle_output(&mut self, now: Moment, queued: usize, unsent: usize) {
+    /// A write took what it could: `queued` bytes had been added since the last call, `unsent` are left. Returns whether
+    /// something had waited for this output to go out: [`Connection::poll_input`] is to be called again then.
+    pub fn handle_output(&mut self, now: Moment, queued: usize, unsent: usize) -> bool {
         if unsent > 0 {
+            self.backlog = true;
+            // The client is busy with the last answer; the time for its next request has not begun.
+            self.deadlines.clear(Timer::KeepAlive);
             if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
                 let deadline = self.write_rate.on_queued(now, queued as u64, rate);
                 self.deadlines.set(Timer::ResponseRate, deadline);
             }
-            return;
+            return false;
         }
         if self.deadlines.is_set(Timer::ResponseRate) {
             self.write_rate.clear();
             self.deadlines.clear(Timer::ResponseRate);
         }
+        let had_backlog = std::mem::take(&mut self.backlog);
+        if had_backlog && self.awaits_request() {
+            self.idle_since = now;
+            self.deadlines
+                .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);
+        }
         // The 101 is out: only now do the client's bytes belong to the other protocol (CVE-2026-73548).
-        if self.is_upgraded() && matches!(self.receive, Receive::Complete) {
+        let switched = self.is_upgraded() && matches!(self.receive, Receive::Complete);
+        if switched {
             self.receive = Receive::Upgraded;
         }
+        had_backlog || switched
     }
 }

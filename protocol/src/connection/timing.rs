@@ -17,7 +17,10 @@ impl Connection {
                 Timer::BodyRate => body_failure = self.fail_body_with(Trip::MinBodyRate),
                 Timer::ResponseRate => self.abort_with(Trip::MinResponseRate),
                 Timer::Request => self.request_timed_out(turn),
-                Timer::Drain => self.timed_out(Trip::BodyDrainTimeout),
+                Timer::Drain => {
+                    self.note(Trip::BodyDrainTimeout.into());
+                    self.close(false, EndReason::BodyDrain);
+                }
                 Timer::Linger => self.gone(EndReason::Announced),
                 Timer::Age => self.aged(turn.now),
                 Timer::Stop => self.gone(EndReason::ServerStopped),

@@ -4,15 +4,25 @@
 //! 505, and white space before a colon is to it any bad name. This reads the head again, slowly, and names the first rule
 //! broken. It never accepts anything.
 
+use lanner_limits::Limits;
 use memchr::memchr;
 
 use crate::field::{is_token, parse_line};
 use crate::misbehaviour::Misbehaviour;
-use crate::scan::lint;
+use crate::refusal::Refusal;
+use crate::scan::{HeadScan, lint};
 
-/// The first rule that a refused head breaks, control bytes before everything else, as the scan reports them too.
+/// The first rule that a refused head breaks. What the scan knows of comes before everything else: it passes a head that
+/// is there at once without looking at its lines, and one that arrives in pieces must be told the same.
 #[cold]
-pub(super) fn of(head: &[u8]) -> Misbehaviour {
+pub(super) fn of(head: &[u8], limits: &Limits) -> Refusal {
+    match HeadScan::default().advance_by_lines(head, limits) {
+        Err(refusal) => refusal,
+        Ok(_) => of_lines(head).into(),
+    }
+}
+
+fn of_lines(head: &[u8]) -> Misbehaviour {
     if let Err(fault) = lint(head, 0, head.len()) {
         return fault;
     }
@@ -97,7 +107,7 @@ mod tests {
             ("GET /\0 HTTP/1.1", ControlByte),
         ] {
             assert_eq!(
-                of(format!("{line}\r\nHost: a\r\n\r\n").as_bytes()),
+                of_lines(format!("{line}\r\nHost: a\r\n\r\n").as_bytes()),
                 fault,
                 "{line:?}"
             );
@@ -116,7 +126,7 @@ mod tests {
             ("Host: a\rb\r\n", BareCarriageReturn),
         ] {
             assert_eq!(
-                of(format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes()),
+                of_lines(format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes()),
                 fault,
                 "{fields:?}"
             );
@@ -125,6 +135,6 @@ mod tests {
 
     #[test]
     fn a_head_with_nothing_wrong_but_its_end_is_incomplete() {
-        assert_eq!(of(b"GET / HTTP/1.1\r\nHost: a\r\n"), Misbehaviour::EarlyEof);
+        assert_eq!(of_lines(b"GET / HTTP/1.1\r\nHost: a\r\n"), Misbehaviour::EarlyEof);
     }
 }

@@ -1,0 +1,115 @@
+//! Takes the request line apart (RFC 9112 section 3): one space between three parts, none around them.
+//!
+//! What is wrong with a line that this refuses is found out in `head/diagnosis.rs`; whether the target is one is decided in
+//! `target`.
+
+use super::Version;
+use crate::field::search::first_space_or_control;
+use crate::field::{split_token, strip_line_end};
+
+/// The parts of a request line.
+pub(super) struct RequestLine<'a> {
+    /// A token.
+    pub(super) method: &'a [u8],
+    /// At least one byte, and neither spaces nor control bytes among them.
+    pub(super) target: &'a [u8],
+    pub(super) version: Version,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Splits the request line off the front of a head; gives it and what follows its end.
+    #[inline]
+    pub(super) fn split_off(
+        head: &'a [u8],
+        strict: bool,
+    ) -> Option<(RequestLine<'a>, &'a [u8])> {
+        let (method, rest) = split_token(head);
+        let rest = rest.strip_prefix(b" ")?;
+        let (target, rest) = rest.split_at(first_space_or_control(rest)?);
+        if method.is_empty() || target.is_empty() {
+            return None;
+        }
+        let (version, rest) = rest.split_first_chunk()?;
+        // Compared as a whole; a `match` would go byte by byte.
+        let version = if version == b" HTTP/1.1" {
+            Version::Http11
+        } else if version == b" HTTP/1.0" {
+            Version::Http10
+        } else {
+            return None;
+        };
+        let line = RequestLine {
+            method,
+            target,
+            version,
+        };
+        Some((line, strip_line_end(rest, strict)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(head: &str) -> Option<(&str, &str, Version, &str)> {
+        split_by(true, head)
+    }
+
+    fn split_by(strict: bool, head: &str) -> Option<(&str, &str, Version, &str)> {
+        let text = |bytes| str::from_utf8(bytes).expect("split at ASCII only");
+        RequestLine::split_off(head.as_bytes(), strict)
+            .map(|(line, rest)| (text(line.method), text(line.target), line.version, text(rest)))
+    }
+
+    #[test]
+    fn a_request_line_is_three_parts_and_a_line_end() {
+        for (head, parts) in [
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", ("GET", "/", Version::Http11, "A: b\r\n\r\n")),
+            ("X /a?b HTTP/1.0\r\n\r\n", ("X", "/a?b", Version::Http10, "\r\n")),
+            ("M-SEARCH ä HTTP/1.1\r\n", ("M-SEARCH", "ä", Version::Http11, "")),
+        ] {
+            assert_eq!(split(head), Some(parts), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_line_feed_ends_the_line_only_where_reading_is_not_strict() {
+        let head = "OPTIONS * HTTP/1.1\n\n";
+        assert_eq!(split_by(true, head), None);
+        let parts = ("OPTIONS", "*", Version::Http11, "\n");
+        assert_eq!(split_by(false, head), Some(parts));
+    }
+
+    #[test]
+    fn every_other_line_is_none() {
+        for head in [
+            "",
+            "\r\n",
+            "GET",
+            "GET ",
+            "GET /",
+            "GET / ",
+            "GET / HTTP/1.1",
+            "GET / HTTP/1.1\r",
+            "GET / HTTP/1.1\rA",
+            "GET / HTTP/1.1 \r\n",
+            "GET / HTTP/1.1x\r\n",
+            "GET / HTTP/1.2\r\n",
+            "GET / HTTP/2.0\r\n",
+            "GET / http/1.1\r\n",
+            "GET /\tHTTP/1.1\r\n",
+            "GET /\r\n",
+            "GET  / HTTP/1.1\r\n",
+            "GET /  HTTP/1.1\r\n",
+            "GET / a HTTP/1.1\r\n",
+            "GET  HTTP/1.1\r\n",
+            "GET\t/ HTTP/1.1\r\n",
+            " GET / HTTP/1.1\r\n",
+            " / HTTP/1.1\r\n",
+            "G{T / HTTP/1.1\r\n",
+            "GET /\u{7f} HTTP/1.1\r\n",
+        ] {
+            assert_eq!(split(head), None, "{head:?}");
+        }
+    }
+}
