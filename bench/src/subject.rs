@@ -1,0 +1,160 @@
+//! The program `steady` as a process of its own: one worker, and nothing else that would be counted.
+
+use crate::obstacle::Obstacle;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What `steady` ends with when its driver cannot run.
+pub const NO_DRIVER: u8 = 3;
+
+/// How long it may take to stop, under a tool that slows it down a hundredfold; it is killed then.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often its end is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// A running `steady`, perhaps under a tool that watches it. It ends when its standard input does, so it cannot
+/// outlive us.
+#[derive(Debug)]
+pub struct Subject {
+    child: Child,
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// The thread id of its worker.
+    pub worker: u32,
+    /// Its own process id, which under a tool may be another than the child's.
+    process: i32,
+}
+
+impl Subject {
+    /// Starts it and waits until it serves.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn start(mut command: Command) -> Result<Self, Obstacle> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let name = format!("{command:?}");
+        let mut child = command.spawn().map_err(Obstacle::failed(&name))?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            let read = BufReader::new(out).read_line(&mut line);
+            read.map_err(Obstacle::failed(&name))?;
+        }
+        match parse(&line) {
+            Some((address, process, worker)) => Ok(Self {
+                child,
+                address,
+                worker,
+                process,
+            }),
+            None => Err(failure(child, &name)),
+        }
+    }
+
+    /// Lets it stop, and waits for its end.
+    ///
+    /// # Errors
+    /// If it fails meanwhile.
+    pub fn end(mut self) -> Result<(), Obstacle> {
+        let status = self.stop().map_err(Obstacle::failed("steady"))?;
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = String::new();
+        if let Some(mut err) = self.child.stderr.take() {
+            let _ = err.read_to_string(&mut said);
+        }
+        Err(Obstacle::Failure(format!("steady: {status}: {said}")))
+    }
+
+    fn stop(&mut self) -> io::Result<ExitStatus> {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + STOP_PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            sleep(LOOK_EVERY);
+        }
+        // The child has not been waited for, so its id, and that of the process it waits for, are still theirs.
+        if let Some(process) = Pid::from_raw(self.process) {
+            let _ = kill_process(process, Signal::KILL);
+        }
+        self.child.kill()?;
+        self.child.wait()
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+/// Why it did not start.
+fn failure(mut child: Child, name: &str) -> Obstacle {
+    drop(child.stdin.take());
+    let mut said = String::new();
+    if let Some(mut err) = child.stderr.take() {
+        let _ = err.read_to_string(&mut said);
+    }
+    let status = child.wait().ok().and_then(|status| status.code());
+    if status == Some(i32::from(NO_DRIVER)) {
+        return Obstacle::Driver(said.trim().into());
+    }
+    if said.contains("ptrace") || said.contains("PTRACE") {
+        return Obstacle::Tool(format!("processes may not be traced here: {}", said.trim()));
+    }
+    Obstacle::Failure(format!("{name} did not start ({status:?}): {said}"))
+}
+
+/// Reads what `steady` prints: `serving ADDRESS PROCESS THREAD`.
+fn parse(line: &str) -> Option<(SocketAddr, i32, u32)> {
+    let mut words = line.strip_prefix("serving ")?.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    let process = words.next()?.parse().ok()?;
+    Some((address, process, words.next()?.parse().ok()?))
+}
+
+/// A file for a tool to write to, gone with this value.
+#[derive(Debug)]
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// A path that nobody else uses.
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let file = format!("lanner-bench-{}-{number}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(file))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Whether a program is on the path.
+///
+/// # Errors
+/// If not, with the package that brings it.
+pub fn tool(name: &str) -> Result<(), Obstacle> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    match std::env::split_paths(&path).any(|directory| directory.join(name).is_file()) {
+        true => Ok(()),
+        false => Err(Obstacle::Tool(format!(
+            "there is no {name} here (Debian's package {name} brings it)"
+        ))),
+    }
+}

@@ -1,0 +1,32 @@
+//! The budget file names only what is measured: a line with a typing mistake would bind nobody.
+#![allow(clippy::unwrap_used)]
+
+use lanner_bench::budget::{self, Budgets};
+use lanner_bench::instructions;
+use lanner_bench::scenario::Scenario;
+use lanner_bench::system_calls::Kind;
+use std::collections::HashSet;
+
+#[test]
+fn every_line_is_measured_by_a_test() {
+    let mut measured = HashSet::new();
+    for scenario in Scenario::ALL {
+        measured.insert(format!("allocations.{}", scenario.name()));
+        for kind in Kind::ALL {
+            measured.insert(format!("{}.epoll.{}", kind.name(), scenario.name()));
+        }
+    }
+    for kind in Kind::ALL {
+        let scenario = Scenario::KeepAlive64;
+        measured.insert(format!("{}.monoio.{}", kind.name(), scenario.name()));
+    }
+    for scenario in instructions::SCENARIOS {
+        measured.insert(format!("instructions.{}", scenario.name()));
+    }
+    let budgets = Budgets::read(&budget::path()).unwrap();
+    let unknown: Vec<_> = budgets
+        .keys()
+        .filter(|key| !measured.contains(*key))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
