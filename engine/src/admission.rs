@@ -60,6 +60,19 @@ impl Admission {
             .saturating_sub(self.upgraded.load(Ordering::Relaxed))
     }
 
+    /// Every count there is: connections, upgraded ones, lingering ones, addresses that hold any.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        let addresses = self.shards.iter().map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.caps.addresses()
+        });
+        let [connections, upgraded, lingering] =
+            [&self.connections, &self.upgraded, &self.lingering]
+                .map(|count| count.load(Ordering::Relaxed));
+        [connections, upgraded, lingering, addresses.sum()]
+    }
+
     fn shard(&self, key: AddressKey) -> MutexGuard<'_, Shard> {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
         // Only spreads over locks; the maps behind them hash with a key of their own.

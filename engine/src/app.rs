@@ -5,6 +5,8 @@ use crate::request::{Request, RequestView};
 use crate::response::Response;
 use lanner_protocol::{Overrides, Status};
 use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
 
 /// An app answers requests on one worker's thread. Its futures stay there, so they need not be `Send`, and the app may
 /// keep its state in a `Cell`.
@@ -34,6 +36,44 @@ where
 {
     fn call(&self, request: Request) -> impl Future<Output = Result<Response, Error>> {
         self(request)
+    }
+}
+
+/// Any app behind one type, for routes that are chosen by configuration. It costs an allocation a request.
+#[derive(Clone)]
+pub struct BoxApp(Rc<dyn Erased>);
+
+trait Erased {
+    fn call_erased(self: Rc<Self>, request: Request) -> ErasedCall;
+    fn admit_erased(&self, head: RequestView<'_>) -> Overrides;
+}
+
+type ErasedCall = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+
+impl<A: App> Erased for A {
+    fn call_erased(self: Rc<Self>, request: Request) -> ErasedCall {
+        Box::pin(async move { self.call(request).await })
+    }
+
+    fn admit_erased(&self, head: RequestView<'_>) -> Overrides {
+        self.admit(head)
+    }
+}
+
+impl BoxApp {
+    /// Hides an app's type.
+    pub fn new(app: impl App) -> Self {
+        Self(Rc::new(app))
+    }
+}
+
+impl App for BoxApp {
+    async fn call(&self, request: Request) -> Result<Response, Error> {
+        self.0.clone().call_erased(request).await
+    }
+
+    fn admit(&self, head: RequestView<'_>) -> Overrides {
+        self.0.admit_erased(head)
     }
 }
 

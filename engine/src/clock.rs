@@ -56,14 +56,14 @@ impl Clock {
         moment(self.origin.elapsed().saturating_sub(self.skipped))
     }
 
-    fn begin_at(&mut self, real: Duration, planned: Option<Duration>) -> (Moment, Option<Gap>) {
+    pub(crate) fn begin_at(&mut self, real: Duration, planned: Option<Duration>) -> (Moment, Option<Gap>) {
         let waited = real.saturating_sub(self.waiting_since);
         let over = planned.map_or(Duration::ZERO, |planned| waited.saturating_sub(planned));
         self.turn_since = real;
         self.account(real, over)
     }
 
-    fn end_at(&mut self, real: Duration) -> (Moment, Option<Gap>) {
+    pub(crate) fn end_at(&mut self, real: Duration) -> (Moment, Option<Gap>) {
         self.waiting_since = real;
         self.account(real, real.saturating_sub(self.turn_since))
     }

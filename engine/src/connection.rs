@@ -13,7 +13,7 @@ use crate::worker::Shared;
 use bytes::Buf as _;
 use lanner_limits::{Moment, Trip};
 use lanner_protocol::{
-    BodyLength, EndReason, Event, Fate, Fields, Output, Refusal, ResponseHead, Status, Turn,
+    BodyLength, EndReason, Event, Fields, Output, Refusal, ResponseHead, Status, Turn,
     chunked, scan,
 };
 use std::ops::Range;
@@ -80,6 +80,22 @@ impl Connection {
         self.yielded
     }
 
+    /// Whether the next request is not taken yet because the client does not take the answers it has caused: without
+    /// this, one that pipelines and never reads could fill our memory with them.
+    fn is_held_back<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
+        self.output.len() >= shared.limits.response_buffer && self.awaits_look()
+    }
+
+    /// Whether there is input at which nobody has looked, between two requests.
+    fn awaits_look(&self) -> bool {
+        self.input.len() > 0 && self.http.awaits_request()
+    }
+
+    /// Whether bytes are worth reading.
+    pub(crate) fn wants_input<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
+        self.http.wants_input(self.input.len()) && !self.is_held_back(shared)
+    }
+
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
     pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         self.yielded = false;
@@ -96,7 +112,7 @@ impl Connection {
                 break;
             }
             requests_left = requests_left.saturating_sub(1);
-            if self.next_request(shared, now) == Progress::Stalled {
+            if self.is_held_back(shared) || self.next_request(shared, now) == Progress::Stalled {
                 return;
             }
         }
@@ -418,8 +434,9 @@ impl Connection {
                         return Progress::Made;
                     }
                 }
-                Err(_) => {
-                    self.finish(shared, None, now);
+                Err(frame) => {
+                    let trailers = response::trailers(frame);
+                    self.finish(shared, trailers.as_ref(), now);
                     return Progress::Made;
                 }
             }
@@ -656,13 +673,17 @@ impl Connection {
         shared.exchanges.end(slot, aborted);
     }
 
-    /// Whether a write that emptied the output lets the app's answer go on.
+    /// Whether something stopped only for want of room, so that a write which emptied the output lets it go on.
     pub(crate) fn wants_room<D: Dispatch>(&self, shared: &mut Shared<D>) -> bool {
         let Some(slot) = self.exchange else {
-            return false;
+            return self.awaits_look();
         };
-        self.http.fate() == Fate::Open
-            && !matches!(shared.exchanges.slot(slot).stage, Stage::Calling)
+        let exchange = shared.exchanges.slot(slot);
+        match exchange.stage {
+            Stage::Streaming(_) => exchange.due,
+            Stage::Upgraded(_) => exchange.due || exchange.link.has_outgoing(),
+            Stage::Idle | Stage::Queued | Stage::Calling => false,
+        }
     }
 }
 

@@ -201,6 +201,12 @@ impl<D: Dispatch> Exchanges<D> {
         index
     }
 
+    /// Exchanges that are open, and those of them that the app has been called for.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> (usize, usize) {
+        (self.slots.len() - self.free.len(), self.inflight)
+    }
+
     pub(crate) fn slot(&mut self, index: u32) -> &mut Exchange<D::Future> {
         &mut self.slots[index as usize]
     }
@@ -294,7 +300,10 @@ impl<D: Dispatch> Exchanges<D> {
         if dropped.is_err() {
             tracing::error!("an app's future panicked while it was dropped");
         }
-        slot.link.close(aborted);
+        // A request that was never dispatched has no link: the one here is of an exchange that may have ended well.
+        if called {
+            slot.link.close(aborted);
+        }
         slot.due = false;
         if let Some(head) = Rc::get_mut(&mut slot.head) {
             head.lease = None;

@@ -77,6 +77,12 @@ impl Pool {
         }
     }
 
+    /// Read-size buffers that are out.
+    #[cfg(test)]
+    pub(crate) fn read_leases(&self) -> usize {
+        self.inner.state.borrow().read_leases
+    }
+
     /// A lease that holds `range` of `lease`, and where in it the range starts: the same buffer, or a copy when so
     /// many are out that the worker's own reading would suffer.
     pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> (Lease, usize) {

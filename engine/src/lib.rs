@@ -45,6 +45,8 @@ mod response;
 mod runtime;
 mod server;
 mod shedding;
+#[cfg(test)]
+mod simulation;
 mod slab;
 mod sleep;
 mod task;
@@ -53,7 +55,7 @@ mod waiter;
 mod watchdog;
 mod worker;
 
-pub use app::{App, Error};
+pub use app::{App, BoxApp, Error};
 pub use blocking::{Blocking, BlockingError, blocking};
 pub use body::{Body, BodyError, Chunk};
 pub use counters::{Count, Counters};

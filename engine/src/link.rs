@@ -220,6 +220,11 @@ impl Link {
         Some(bytes)
     }
 
+    /// Whether an upgraded stream has written what was not taken yet.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !self.outgoing.borrow().is_empty()
+    }
+
     /// Begins the delivery of an upgraded connection's bytes.
     pub(crate) fn reopen(&self) {
         *self.delivery.borrow_mut() = Delivery::Empty;

@@ -108,7 +108,7 @@ impl Bound {
     /// Binds everything that `limits` name, or fails as a whole.
     pub(crate) fn bind(limits: &Limits) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
-        for listener in &limits.listeners {
+        for listener in &wanted(limits) {
             bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
                 what: describe(listener),
                 source,
@@ -171,6 +171,17 @@ impl Bound {
         }
         Ok(shares)
     }
+}
+
+/// What to listen on: what was configured, else what systemd passed, else the default.
+fn wanted(limits: &Limits) -> Vec<Listener> {
+    let configured = !limits.listen.is_empty() || limits.listeners.iter().any(|one| one.name != "0");
+    let passed = if configured { Vec::new() } else { inherited::activation() };
+    if passed.is_empty() {
+        return limits.listeners.clone();
+    }
+    let listener = |(name, descriptor)| Listener { name, url: ListenUrl::Fd(descriptor) };
+    passed.into_iter().map(listener).collect()
 }
 
 fn describe(listener: &Listener) -> String {

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::upgrade::Upgraded;
 use bytes::Bytes;
+use http_body::Frame;
 use lanner_protocol::{ContentType, Fields, InvalidField, Status};
 use std::cell::RefCell;
 use std::fmt;
@@ -41,7 +42,7 @@ impl Response {
     pub fn new(status: Status) -> Self {
         Self {
             status,
-            fields: Fields::reusing(take_memory()),
+            fields: Fields::new(),
             body: ResponseBody::Empty,
         }
     }
@@ -86,7 +87,9 @@ impl Response {
         T: Future<Output = ()> + 'static,
     {
         let mut response = Self::new(Status::SWITCHING_PROTOCOLS);
-        let handler: UpgradeHandler = Box::new(|upgraded| Box::pin(handler(upgraded)));
+        // Called by the first poll, where a panic is caught.
+        let handler: UpgradeHandler =
+            Box::new(|upgraded| Box::pin(async move { handler(upgraded).await }));
         response.body = ResponseBody::Upgrade { protocol, handler };
         response
     }
@@ -110,6 +113,9 @@ impl Response {
     /// # Errors
     /// [`InvalidField`] for a name or value that could not be sent as it is, or that the engine owns.
     pub fn with_field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidField> {
+        if !self.fields.has_memory() {
+            self.fields.lend(take_memory());
+        }
         self.fields.append(name, value)?;
         Ok(self)
     }
@@ -136,6 +142,18 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({}, {:?})", self.status, self.fields)
     }
+}
+
+/// The trailers that end a body. What may not be sent (framing is the engine's) is left out, as any trailer may be
+/// (RFC 9110 section 6.5).
+pub(crate) fn trailers(frame: Frame<Bytes>) -> Option<Fields> {
+    let mut fields = Fields::new();
+    for (name, value) in &frame.into_trailers().ok()? {
+        if let Err(error) = fields.append(name.as_str(), value) {
+            tracing::warn!(%error, "a trailer field cannot be sent");
+        }
+    }
+    Some(fields)
 }
 
 /// Field memory kept per thread, so that a handler which answers at once allocates nothing.

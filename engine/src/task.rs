@@ -82,6 +82,12 @@ impl Tasks {
         }
     }
 
+    /// Tasks that have not ended.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Takes over a task; its first poll comes with the ready list.
     pub(crate) fn add(&mut self, task: LocalTask) {
         let index = self.free.pop().unwrap_or_else(|| {

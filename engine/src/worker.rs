@@ -77,6 +77,8 @@ pub(crate) struct Worker<D: Dispatch> {
 struct Served {
     connection: Connection,
     permit: Permit,
+    /// It stands in `yielded`, where it stands at most once.
+    is_put_off: bool,
 }
 
 impl<D: Dispatch> Worker<D> {
@@ -126,6 +128,7 @@ impl<D: Dispatch> Worker<D> {
         let key = self.connections.insert_with(|key| Served {
             connection: Connection::new(http, key, Rc::new(info)),
             permit,
+            is_put_off: false,
         });
         if self.stopping
             && let Some(served) = self.connections.get_mut(key)
@@ -141,7 +144,7 @@ impl<D: Dispatch> Worker<D> {
         let served = self.connections.get_mut(key)?;
         let connection = &mut served.connection;
         // What is there already comes first: it may be the reason for the next turn.
-        if connection.has_yielded() || !connection.http.wants_input(connection.input.len()) {
+        if connection.has_yielded() || !connection.wants_input(&self.shared) {
             return None;
         }
         Some(
@@ -188,15 +191,15 @@ impl<D: Dispatch> Worker<D> {
             return;
         };
         let connection = &mut served.connection;
-        if connection.output.is_empty() {
-            std::mem::swap(&mut connection.output, &mut self.spare_output);
+        if connection.output.is_drained() {
+            connection.output.reclaim(&mut self.spare_output);
         }
         let before = connection.output.len();
         connection.advance(&mut self.shared, now);
         connection.queued += connection.output.len() - before;
         connection.input.park(&self.read_buffer, &self.shared.pool);
         if connection.has_yielded() {
-            self.yielded.push(key);
+            self.put_off(key);
         }
     }
 
@@ -209,7 +212,11 @@ impl<D: Dispatch> Worker<D> {
 
     /// Gives a connection another turn: it could go on, but has had its share of this one.
     pub(crate) fn put_off(&mut self, key: Key) {
-        self.yielded.push(key);
+        if let Some(served) = self.connections.get_mut(key)
+            && !std::mem::replace(&mut served.is_put_off, true)
+        {
+            self.yielded.push(key);
+        }
     }
 
     /// Draws the conclusions of a turn, after the write.
@@ -222,22 +229,24 @@ impl<D: Dispatch> Worker<D> {
         };
         let connection = &mut served.connection;
         let unsent = connection.output.len();
-        connection
-            .http
-            .handle_output(now, std::mem::take(&mut connection.queued), unsent);
+        let queued = std::mem::take(&mut connection.queued);
+        let resumed = connection.http.handle_output(now, queued, unsent);
         if let Some(trip) = connection.http.take_trip() {
             self.shared.counters.trip(trip);
         }
-        if unsent == 0 {
-            std::mem::swap(&mut connection.output, &mut self.spare_output);
-            connection.output = Output::new();
+        if connection.output.is_drained() {
+            self.spare_output.reclaim(&mut connection.output);
             self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
         }
         if connection.has_exchange() && !connection.http.in_exchange() {
             connection.end_exchange(&mut self.shared, true, now);
         }
         match connection.http.fate() {
-            Fate::Open if unsent == 0 && connection.wants_room(&mut self.shared) => {
+            Fate::Open
+                if unsent == 0
+                    && !connection.has_yielded()
+                    && (resumed || connection.wants_room(&mut self.shared)) =>
+            {
                 return Verdict::Again;
             }
             Fate::Flush { linger: true } if unsent == 0 => return Verdict::Shutdown,
@@ -248,7 +257,7 @@ impl<D: Dispatch> Worker<D> {
             Fate::Abort => return self.remove(key, Verdict::Reset, now),
             Fate::Open | Fate::Flush { .. } | Fate::Lingering => {}
         }
-        let read = connection.http.wants_input(connection.input.len());
+        let read = connection.wants_input(&self.shared);
         self.schedule(key);
         Verdict::Wait {
             read,
@@ -295,7 +304,12 @@ impl<D: Dispatch> Worker<D> {
 
     /// Gathers the connections that have something to do without a socket event.
     pub(crate) fn collect(&mut self, now: Moment, into: &mut Vec<Key>) {
-        into.append(&mut self.yielded);
+        for key in self.yielded.drain(..) {
+            if let Some(served) = self.connections.get_mut(key) {
+                served.is_put_off = false;
+                into.push(key);
+            }
+        }
         self.context.wake_sleepers(now);
         self.take_spawned();
         if self.woken.is_empty() {
@@ -324,8 +338,8 @@ impl<D: Dispatch> Worker<D> {
                 .deadline()
                 .is_some_and(|deadline| deadline <= now)
             {
-                if served.connection.output.is_empty() {
-                    std::mem::swap(&mut served.connection.output, &mut self.spare_output);
+                if served.connection.output.is_drained() {
+                    served.connection.output.reclaim(&mut self.spare_output);
                 }
                 let before = served.connection.output.len();
                 served.connection.handle_timeout(&mut self.shared, now);
@@ -392,6 +406,29 @@ impl<D: Dispatch> Worker<D> {
         if let Some(served) = self.connections.get_mut(key) {
             served.connection.http.handle_stop_deadline();
         }
+    }
+
+    /// What is still held, by name, where everything should have been given back.
+    #[cfg(test)]
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let (exchanges, inflight) = self.shared.exchanges.open();
+        // One read buffer is the worker's own.
+        let leases = self.shared.pool.read_leases() - 1;
+        let wheel = usize::from(self.wheel.next_due().is_some());
+        let sleepers = self.context.sleepers.borrow().len();
+        let mut held = vec![
+            ("connections", self.connections.len()),
+            ("exchanges", exchanges),
+            ("exchanges in flight", inflight),
+            ("read leases", leases),
+            ("wheel slots", wheel),
+            ("sleepers", sleepers),
+            ("tasks", self.tasks.open()),
+        ];
+        let admission = self.shared.admission.counts();
+        held.extend(["permits", "upgraded", "lingering", "addresses"].into_iter().zip(admission));
+        held.retain(|(_, count)| *count > 0);
+        held.into_iter().map(|(name, count)| format!("{count} {name}")).collect()
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {

@@ -3,15 +3,15 @@
 //! A request that comes whole and is answered at once costs one read and one write. Interest in a socket is changed
 //! only when it must be: EPOLLOUT when a write fell short, EPOLLIN away while a connection wants no input.
 
-use super::Setup;
-use crate::clock::{Clock, Gap};
+use super::accepting::{Accepting, FIRST_LISTENER};
+use super::{Setup, turn};
 use crate::control::{Control, StopPlan, StopStep};
 use crate::counters::Count;
 use crate::exchange::Dispatch;
-use crate::listener::{Accepted, Listening, Refused};
+use crate::listener::{Accepted, Refused};
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
-use lanner_limits::{Moment, TokenBucket, Trip};
+use lanner_limits::Moment;
 use lanner_protocol::Output;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,24 +24,15 @@ use std::time::Duration;
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 256;
 
-/// Connections taken from one listener in one turn.
-const ACCEPTS_PER_TURN: usize = 64;
-
 /// How often a connection is served in one turn while its answer keeps the socket busy.
 const SERVES_PER_TURN: usize = 16;
 
 /// Slices of one vectored write.
 const SLICES_PER_WRITE: usize = 16;
 
-/// How long accepting pauses when descriptors or memory ran out: long enough for connections to end, short enough
-/// for a client not to notice.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
-
-/// What an event's number means when it is not a connection's key. Keys of a worker never get so far: their lower
-/// half is an index below the descriptor limit.
+/// What an event's number means when it is neither a listener's nor a connection's key.
 const REACTOR: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
-const FIRST_LISTENER: u64 = u64::MAX - 1024;
 
 /// Runs a worker until it has stopped.
 pub(super) fn run<D: Dispatch>(setup: Setup<D>, started: impl FnOnce()) -> io::Result<()> {
@@ -55,7 +46,6 @@ struct Epoll<D: Dispatch> {
     worker: Worker<D>,
     /// The sockets of the worker's connections, by the index of their keys.
     sockets: Vec<Option<Socket>>,
-    listeners: Vec<Listening>,
     control: Arc<Control>,
     stop: StopPlan,
     accepting: Accepting,
@@ -69,19 +59,10 @@ struct Socket {
     interest: EventFlags,
 }
 
-/// What may hold accepting up.
-struct Accepting {
-    /// Given up for a moment when descriptors run out, so that a connection can be accepted and closed instead of
-    /// waking us again and again.
-    reserve: Option<OwnedFd>,
-    paused_until: Option<Moment>,
-    rate: Option<TokenBucket>,
-}
-
 impl<D: Dispatch> Epoll<D> {
     fn new(setup: Setup<D>) -> io::Result<Self> {
         let Setup {
-            worker,
+            mut worker,
             listeners,
             control,
             origin,
@@ -100,72 +81,30 @@ impl<D: Dispatch> Epoll<D> {
             EventData::new_u64(REACTOR),
             EventFlags::IN,
         )?;
-        let limits = worker.shared.limits.clone();
-        let (now, _) = {
-            let mut clock = Clock::new(origin);
-            let began = clock.turn_begins(None);
-            context.clock.replace(Some(clock));
-            began
-        };
-        let workers = u64::try_from(limits.workers).unwrap_or(1).max(1);
-        let rate = limits.max_accept_rate.map(|rate| {
-            let share = (rate / workers).max(1);
-            TokenBucket::new(share, share, now)
-        });
-        let mut driver = Self {
+        let now = turn::first(&mut worker, origin);
+        let accepting = Accepting::new(listeners, &worker.shared.limits, now);
+        accepting.watch(epoll.as_fd())?;
+        Ok(Self {
             epoll,
             worker,
             sockets: Vec::new(),
-            listeners,
             control,
             stop: StopPlan::Running,
-            accepting: Accepting {
-                reserve: reserve(),
-                paused_until: None,
-                rate,
-            },
+            accepting,
             now,
             due: Vec::new(),
-        };
-        driver.worker.shared.counters.pulse.beat();
-        driver.listen(true)?;
-        Ok(driver)
-    }
-
-    /// Begins or ceases to watch the listeners.
-    fn listen(&mut self, on: bool) -> io::Result<()> {
-        for (number, listening) in (FIRST_LISTENER..).zip(&self.listeners) {
-            // A shared listener wakes one worker, not all of them.
-            let exclusive = if listening.shared {
-                EventFlags::EXCLUSIVE
-            } else {
-                EventFlags::empty()
-            };
-            let flags = EventFlags::IN | exclusive;
-            if on {
-                epoll::add(
-                    &self.epoll,
-                    listening.descriptor(),
-                    EventData::new_u64(number),
-                    flags,
-                )?;
-            } else {
-                epoll::delete(&self.epoll, listening.descriptor())?;
-            }
-        }
-        Ok(())
+        })
     }
 
     fn run(&mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
             self.wait(&mut events)?;
-            self.worker.turn_begins(self.now);
             for event in events.drain(..) {
                 self.handle(event);
             }
             self.serve_due();
-            self.resume_accepting()?;
+            self.accepting.resume(self.epoll.as_fd(), self.now)?;
             self.follow_stop();
             if let Some(log) = &mut self.worker.shared.access_log {
                 log.hand_over();
@@ -178,12 +117,11 @@ impl<D: Dispatch> Epoll<D> {
 
     /// Waits for events, at most until something is due, and reads the clock on both sides of it.
     fn wait(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        let (before, gap) = self.clock(Clock::turn_ends);
-        self.note_gap(gap, "a handler held up its worker");
+        let before = turn::ends(&self.worker);
         let due = [
             self.worker.next_due(before),
             self.stop.due(),
-            self.accepting.paused_until,
+            self.accepting.due(),
         ];
         let due = due.into_iter().flatten().min();
         let ready = self.worker.context.ready.clone();
@@ -192,41 +130,15 @@ impl<D: Dispatch> Epoll<D> {
             due => due.map(|due| due.since(before)),
         };
         let timeout = planned.map(timespec);
-        self.worker.shared.counters.pulse.beat();
         let waited = epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(events),
             timeout.as_ref(),
         );
-        self.worker.shared.counters.pulse.beat();
-        ready.wake_up();
+        self.now = turn::begins(&mut self.worker, planned);
         match waited {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let (now, gap) = self.clock(|clock| clock.turn_begins(planned));
-        self.note_gap(gap, "the worker was not running");
-        self.now = now;
-        Ok(())
-    }
-
-    fn clock(
-        &self,
-        read: impl FnOnce(&mut Clock) -> (Moment, Option<Gap>),
-    ) -> (Moment, Option<Gap>) {
-        match &mut *self.worker.context.clock.borrow_mut() {
-            Some(clock) => read(clock),
-            None => (self.now, None),
-        }
-    }
-
-    fn note_gap(&self, gap: Option<Gap>, what: &str) {
-        if let Some(Gap(length)) = gap {
-            self.worker.shared.counters.add(Count::Gaps);
-            tracing::warn!(
-                seconds = length.as_secs_f32(),
-                "{what}; every deadline moves by as much"
-            );
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -377,16 +289,8 @@ impl<D: Dispatch> Epoll<D> {
     }
 
     fn accept(&mut self, number: usize) {
-        let Some(shared) = self.listeners.get(number).map(|listening| listening.shared) else {
-            return;
-        };
-        let most = if shared && !self.stop.is_draining() {
-            1
-        } else {
-            ACCEPTS_PER_TURN
-        };
-        for _ in 0..most {
-            if self.accepting.paused_until.is_some() || !self.accept_one(number) {
+        for _ in 0..self.accepting.share(number) {
+            if !self.accept_one(number) {
                 return;
             }
         }
@@ -394,22 +298,12 @@ impl<D: Dispatch> Epoll<D> {
 
     /// Takes one connection from a listener. Returns whether there may be another.
     fn accept_one(&mut self, number: usize) -> bool {
-        if let Some(rate) = &mut self.accepting.rate
-            && !rate.take(1, self.now)
-        {
-            self.worker.shared.counters.trip(Trip::AcceptRate);
-            let until = rate.ready_at(1).unwrap_or(self.now + EXHAUSTED_PAUSE);
-            self.pause_accepting(until);
-            return false;
-        }
-        match self.listeners[number].accept() {
+        let counters = &self.worker.shared.counters;
+        let epoll = self.epoll.as_fd();
+        match self.accepting.accept(number, epoll, counters, self.now) {
             Ok(accepted) => self.admit(accepted),
-            Err(Refused::None) => return false,
             Err(Refused::Gone) => {}
-            Err(Refused::Exhausted(error)) => {
-                self.exhausted(number, &error);
-                return false;
-            }
+            Err(Refused::None | Refused::Exhausted(_)) => return false,
         }
         true
     }
@@ -454,45 +348,13 @@ impl<D: Dispatch> Epoll<D> {
         });
     }
 
-    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
-    /// wait for nothing, and pauses.
-    fn exhausted(&mut self, number: usize, error: &io::Error) {
-        self.worker.shared.counters.add(Count::AcceptErrors);
-        if self.accepting.reserve.take().is_some() {
-            drop(self.listeners[number].accept());
-            self.accepting.reserve = reserve();
-        }
-        tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?}");
-        self.pause_accepting(self.now + EXHAUSTED_PAUSE);
-    }
-
-    fn pause_accepting(&mut self, until: Moment) {
-        self.accepting.paused_until = Some(until);
-        if let Err(error) = self.listen(false) {
-            tracing::error!(%error, "cannot pause a listener");
-        }
-    }
-
-    fn resume_accepting(&mut self) -> io::Result<()> {
-        if self
-            .accepting
-            .paused_until
-            .is_some_and(|until| until <= self.now)
-        {
-            self.accepting.paused_until = None;
-            self.accepting.reserve = self.accepting.reserve.take().or_else(reserve);
-            self.listen(true)?;
-        }
-        Ok(())
-    }
-
     fn follow_stop(&mut self) {
         let limits = self.worker.shared.limits.clone();
         match self.stop.step(self.control.phase(), &limits, self.now) {
             StopStep::Nothing => {}
             StopStep::CloseListeners => self.close_listeners(),
             StopStep::CutAll => {
-                self.listeners.clear();
+                self.accepting.close();
                 for key in self.worker.keys() {
                     self.worker.handle_stop_deadline(key);
                     self.serve(key);
@@ -503,11 +365,10 @@ impl<D: Dispatch> Epoll<D> {
 
     /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
     fn close_listeners(&mut self) {
-        self.accepting.rate = None;
-        for number in 0..self.listeners.len() {
+        for number in 0..self.accepting.unlimit() {
             while self.accept_one(number) {}
         }
-        self.listeners.clear();
+        self.accepting.close();
         for key in self.worker.stop() {
             // What has come but was not read yet was sent before the stop.
             self.read(key, false);
@@ -530,11 +391,6 @@ fn send(socket: BorrowedFd<'_>, output: &Output) -> rustix::io::Result<usize> {
     }
     let mut nothing = SendAncillaryBuffer::default();
     rustix::net::sendmsg(socket, &slices[..count], &mut nothing, SendFlags::NOSIGNAL)
-}
-
-/// A descriptor to give up when there are no others.
-fn reserve() -> Option<OwnedFd> {
-    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
 }
 
 /// Rounded up, so that what is due at the end of a wait is due.

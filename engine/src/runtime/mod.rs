@@ -3,9 +3,11 @@
 //! A backend runs one [`Worker`](crate::worker::Worker) on the current thread until it is told to stop and has
 //! nothing left to do. Its few verbs: accept, read, vectored write, wait until the worker's next deadline, wake.
 
+mod accepting;
 mod epoll;
 pub(crate) mod inherited;
 mod reactor;
+mod turn;
 
 pub(crate) use reactor::{Reactor, Source};
 

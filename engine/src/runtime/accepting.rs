@@ -1,0 +1,163 @@
+//! Taking connections from the listeners: how many in a turn, at what rate, and what happens when descriptors run out.
+//! Every driver watches its listeners through an epoll of its own; what becomes of a connection is the driver's.
+
+use crate::counters::{Count, WorkerCounters};
+use crate::listener::{Accepted, Listening, Refused};
+use lanner_limits::{Limits, Moment, TokenBucket, Trip};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use std::io;
+use std::time::Duration;
+
+/// Connections taken from one listener in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long accepting pauses when descriptors or memory ran out: long enough for connections to end, short enough
+/// for a client not to notice.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// The number under which the first listener stands in a driver's epoll; the others follow. No connection's key gets
+/// so far: its lower half is an index below the descriptor limit.
+pub(super) const FIRST_LISTENER: u64 = u64::MAX - 1024;
+
+/// One worker's listeners, and what may hold accepting up.
+pub(super) struct Accepting {
+    listeners: Vec<Listening>,
+    /// Given up for a moment when descriptors run out, so that a connection can be accepted and closed instead of
+    /// waking us again and again.
+    reserve: Option<OwnedFd>,
+    paused_until: Option<Moment>,
+    rate: Option<TokenBucket>,
+}
+
+impl Accepting {
+    pub(super) fn new(listeners: Vec<Listening>, limits: &Limits, now: Moment) -> Self {
+        let workers = u64::try_from(limits.workers).unwrap_or(1).max(1);
+        let rate = limits.max_accept_rate.map(|rate| {
+            let share = (rate / workers).max(1);
+            TokenBucket::new(share, share, now)
+        });
+        Self {
+            listeners,
+            reserve: reserve(),
+            paused_until: None,
+            rate,
+        }
+    }
+
+    /// Begins to watch the listeners.
+    pub(super) fn watch(&self, epoll: BorrowedFd<'_>) -> io::Result<()> {
+        for (number, listening) in (FIRST_LISTENER..).zip(&self.listeners) {
+            // A shared listener wakes one worker, not all of them.
+            let exclusive = if listening.shared {
+                EventFlags::EXCLUSIVE
+            } else {
+                EventFlags::empty()
+            };
+            epoll::add(
+                epoll,
+                listening.descriptor(),
+                EventData::new_u64(number),
+                EventFlags::IN | exclusive,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How many connections to take now that a listener has some.
+    pub(super) fn share(&self, number: usize) -> usize {
+        match self.listeners.get(number) {
+            Some(_) if self.paused_until.is_some() => 0,
+            Some(listening) if listening.shared => 1,
+            Some(_) => ACCEPTS_PER_TURN,
+            None => 0,
+        }
+    }
+
+    /// Takes one connection. After anything but a connection or [`Refused::Gone`] there is none for now.
+    pub(super) fn accept(
+        &mut self,
+        number: usize,
+        epoll: BorrowedFd<'_>,
+        counters: &WorkerCounters,
+        now: Moment,
+    ) -> Result<Accepted, Refused> {
+        if let Some(rate) = &mut self.rate
+            && !rate.take(1, now)
+        {
+            counters.trip(Trip::AcceptRate);
+            let until = rate.ready_at(1).unwrap_or(now + EXHAUSTED_PAUSE);
+            self.pause(epoll, until);
+            return Err(Refused::None);
+        }
+        let accepted = self.listeners[number].accept();
+        if let Err(Refused::Exhausted(error)) = &accepted {
+            self.exhausted(number, epoll, counters, error, now);
+        }
+        accepted
+    }
+
+    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
+    /// wait for nothing, and pauses.
+    fn exhausted(
+        &mut self,
+        number: usize,
+        epoll: BorrowedFd<'_>,
+        counters: &WorkerCounters,
+        error: &io::Error,
+        now: Moment,
+    ) {
+        counters.add(Count::AcceptErrors);
+        if self.reserve.take().is_some() {
+            drop(self.listeners[number].accept());
+            self.reserve = reserve();
+        }
+        tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?}");
+        self.pause(epoll, now + EXHAUSTED_PAUSE);
+    }
+
+    fn pause(&mut self, epoll: BorrowedFd<'_>, until: Moment) {
+        // Already paused, the listeners are not watched any more.
+        if self.paused_until.replace(until).is_some() {
+            return;
+        }
+        for listening in &self.listeners {
+            if let Err(error) = epoll::delete(epoll, listening.descriptor()) {
+                tracing::error!(%error, "cannot pause a listener");
+            }
+        }
+    }
+
+    /// When a pause ends.
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.paused_until
+    }
+
+    /// Ends a pause that is over.
+    pub(super) fn resume(&mut self, epoll: BorrowedFd<'_>, now: Moment) -> io::Result<()> {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+            self.reserve = self.reserve.take().or_else(reserve);
+            self.watch(epoll)?;
+        }
+        Ok(())
+    }
+
+    /// Ceases to count: what is queued when the server stops is all accepted, at once. Returns how many listeners there
+    /// are.
+    pub(super) fn unlimit(&mut self) -> usize {
+        self.rate = None;
+        self.listeners.len()
+    }
+
+    /// Closes the listeners, which resets what is queued on them.
+    pub(super) fn close(&mut self) {
+        self.listeners.clear();
+        self.paused_until = None;
+    }
+}
+
+/// A descriptor to give up when there are no others.
+fn reserve() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}

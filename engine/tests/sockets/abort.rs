@@ -1,0 +1,188 @@
+//! Clients that go away before their answer.
+
+use crate::app;
+use crate::server::{PATIENCE, serve};
+use lanner::{BodyError, Count, EndReason, Request, Response};
+use std::sync::mpsc::{Sender, channel};
+
+/// Says that it was dropped.
+struct Guard(Sender<&'static str>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.send("dropped");
+    }
+}
+
+on_every_driver! {
+    fn a_reset_drops_the_apps_future_at_its_await(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |_: Request| {
+            let sender = sender.clone();
+            async move {
+                let _guard = Guard(sender);
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut client = server.connect();
+        client.ask("/");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        client.reset();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+        server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
+    }
+
+    fn a_reset_behind_pipelined_requests_is_noticed_too(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |_: Request| {
+            let sender = sender.clone();
+            async move {
+                let _guard = Guard(sender);
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut client = server.connect();
+        client.ask("/1").ask("/2").ask("/3");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        client.reset();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+        server.until_open(0);
+        assert_eq!(server.counters().count(Count::Requests), 1);
+    }
+
+    fn a_task_learns_that_its_exchange_was_aborted(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |request: Request| {
+            let sender = sender.clone();
+            let aborted = request.aborted();
+            lanner::spawn_local(async move {
+                aborted.await;
+                sender.send("aborted").unwrap();
+            });
+            async move {
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut client = server.connect();
+        client.ask("/");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        assert!(events.try_recv().is_err());
+        client.reset();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("aborted"));
+    }
+
+    fn every_task_that_asks_learns_of_the_abort(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |request: Request| {
+            for _ in 0..2 {
+                let (sender, aborted) = (sender.clone(), request.aborted());
+                lanner::spawn_local(async move {
+                    aborted.await;
+                    sender.send("aborted").unwrap();
+                });
+            }
+            async move {
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut client = server.connect();
+        client.ask("/");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        client.reset();
+        for _ in 0..2 {
+            assert_eq!(events.recv_timeout(PATIENCE), Ok("aborted"));
+        }
+    }
+
+    fn an_exchange_that_ended_well_was_not_aborted(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |request: Request| {
+            let sender = sender.clone();
+            let aborted = request.aborted();
+            lanner::spawn_local(async move {
+                aborted.await;
+                sender.send("aborted").unwrap();
+            });
+            app::hello(request)
+        });
+        let mut client = server.connect();
+        for _ in 0..2 {
+            assert_eq!(client.get("/").status, 200);
+        }
+        client.reset();
+        drop(server);
+        assert!(events.try_recv().is_err());
+    }
+
+    fn a_body_kept_past_its_exchange_fails_instead_of_waiting(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |mut request: Request| {
+            let sender = sender.clone();
+            async move {
+                lanner::spawn_local(async move {
+                    let read = request.body().chunk().await;
+                    sender.send(read.map(|read| read.map(|_| ()))).unwrap();
+                });
+                Ok(Response::text("answered"))
+            }
+        });
+        let mut client = server.connect();
+        client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\n");
+        assert_eq!(client.answer().text(), "answered");
+        assert_eq!(events.recv_timeout(PATIENCE), Ok(Some(Err(BodyError::Aborted))));
+        // What was not read is drained.
+        client.send("hello").ask("/next");
+        assert_eq!(client.head().status, 200);
+    }
+
+    fn a_reset_in_the_middle_of_an_upload_fails_the_read(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |mut request: Request| {
+            let sender = sender.clone();
+            async move {
+                let _guard = Guard(sender);
+                request.body().collect().await?;
+                Ok(Response::text("whole"))
+            }
+        });
+        let mut client = server.connect();
+        client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nhalf");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        client.reset();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+        server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
+    }
+
+    fn a_reset_while_an_answer_is_sent_ends_the_stream(on) {
+        let (sender, events) = channel();
+        let server = serve(on, |_| {}, move |_: Request| {
+            let guard = Guard(sender.clone());
+            async move { Ok(Response::stream(None, Endless(guard))) }
+        });
+        let mut client = server.connect();
+        client.ask("/").head();
+        client.take(100_000);
+        client.reset();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+    }
+}
+
+/// A body that never ends.
+struct Endless(#[expect(dead_code, reason = "is there to be dropped")] Guard);
+
+impl http_body::Body for Endless {
+    type Data = bytes::Bytes;
+    type Error = lanner::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, lanner::Error>>> {
+        let piece = bytes::Bytes::from_static(&[b'x'; 1000]);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(piece))))
+    }
+}

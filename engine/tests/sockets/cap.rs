@@ -1,0 +1,241 @@
+//! How many connections there may be, and who goes when there are too many.
+
+use crate::app::{self, Gate};
+use crate::child;
+use crate::client::{Client, End};
+use crate::server::{PATIENCE, serve};
+use lanner::{Count, EndReason, Limits, Request, Response, Trip};
+use lanner_limits::{AddressSet, Driver};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::time::{Duration, Instant};
+
+/// Loopback counts like any other address.
+fn strangers(limits: &mut Limits) {
+    limits.per_ip_exempt = AddressSet::NONE;
+}
+
+/// An app of which `/wait` answers when the gate opens.
+fn waits(gate: &Gate) -> impl lanner::App + Clone + Send + Sync {
+    let gate = gate.clone();
+    move |request: Request| {
+        let gate = gate.clone();
+        async move {
+            if request.path() == "/wait" {
+                gate.pass().await;
+            }
+            Ok(Response::text("done"))
+        }
+    }
+}
+
+fn is_turned_away(client: &mut Client) -> bool {
+    // The request may meet a socket that is closed already.
+    client.ask("/").rest().0.is_empty()
+}
+
+on_every_driver! {
+    fn one_connection_too_many_is_closed_at_once(on) {
+        let gate = Gate::default();
+        let server = serve(on, |limits| limits.max_connections = 3, waits(&gate));
+        let mut busy: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+        busy.iter_mut().for_each(|client| drop(client.ask("/wait")));
+        gate.until_arrived(3);
+        let mut fourth = server.connect();
+        assert_eq!(fourth.stream.peek(&mut [0]).ok(), Some(0));
+        assert_eq!(server.counters().count(Count::Rejected), 1);
+        assert_eq!(server.counters().hits(Trip::MaxConnections), 1);
+        assert!(is_turned_away(&mut fourth));
+        // None of the others noticed.
+        gate.open();
+        for client in &mut busy {
+            assert_eq!(client.answer().text(), "done");
+        }
+        drop(busy);
+        server.until_open(0);
+        assert_eq!(server.connect().get("/").text(), "done");
+    }
+
+    fn one_address_cannot_have_everything(on) {
+        let change = |limits: &mut Limits| {
+            strangers(limits);
+            limits.max_connections_per_ip = 2;
+        };
+        let server = serve(on, change, app::hello);
+        let (mut first, mut second) = (server.connect(), server.connect());
+        assert_eq!((first.get("/").status, second.get("/").status), (200, 200));
+        assert!(is_turned_away(&mut server.connect()));
+        assert_eq!(server.counters().hits(Trip::MaxConnectionsPerIp), 1);
+        drop(first);
+        server.until_open(1);
+        assert_eq!(server.connect().get("/").status, 200);
+    }
+
+    fn exempt_addresses_may_have_everything(on) {
+        let change = |limits: &mut Limits| {
+            limits.max_connections_per_ip = 1;
+            limits.max_connection_rate_per_ip = Some(1);
+        };
+        let server = serve(on, change, app::hello);
+        let mut clients: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.get("/").status, 200);
+        }
+    }
+
+    fn one_address_cannot_connect_again_and_again(on) {
+        let change = |limits: &mut Limits| {
+            strangers(limits);
+            limits.max_connection_rate_per_ip = Some(5);
+        };
+        let server = serve(on, change, app::hello);
+        for _ in 0..5 {
+            assert_eq!(server.connect().get("/").status, 200);
+        }
+        let began = Instant::now();
+        let mut refused = 0;
+        while is_turned_away(&mut server.connect()) {
+            refused += 1;
+            assert!(began.elapsed() < PATIENCE);
+        }
+        assert!(refused > 0);
+        assert_eq!(server.counters().hits(Trip::ConnectionRatePerIp), refused);
+    }
+
+    fn accepting_keeps_to_its_rate_and_turns_nobody_away(on) {
+        let server = serve(on, |limits| limits.max_accept_rate = Some(20), app::hello);
+        let began = Instant::now();
+        let mut clients: Vec<Client> = (0..30).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.get("/").status, 200);
+        }
+        // Twenty at once, the rest by the rate.
+        let took = began.elapsed();
+        assert!((Duration::from_millis(450)..Duration::from_secs(5)).contains(&took), "{took:?}");
+        let counters = server.counters();
+        assert_eq!((counters.count(Count::Accepted), counters.count(Count::Rejected)), (30, 0));
+        assert!(counters.hits(Trip::AcceptRate) > 0);
+    }
+
+    fn near_the_cap_the_longest_idle_connection_goes_first(on) {
+        let gate = Gate::default();
+        let change = |limits: &mut Limits| {
+            limits.max_connections = 10;
+            limits.idle_shed_at = 50;
+        };
+        let server = serve(on, change, waits(&gate));
+        // Active ones, older than all others.
+        let mut active: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+        active.iter_mut().for_each(|client| drop(client.ask("/wait")));
+        gate.until_arrived(3);
+        let (mut older, mut younger) = (server.connect(), server.connect());
+        older.get("/");
+        younger.get("/");
+        let mut newcomer = server.connect();
+        assert_eq!(newcomer.get("/").status, 200);
+        older.expect_end();
+        assert_eq!(server.counters().hits(Trip::IdleShed), 1);
+        assert_eq!(younger.get("/").status, 200);
+        // Until only active ones are left; those are never shed, and the cap is the cap.
+        let mut more: Vec<Client> = Vec::new();
+        for number in 0..7 {
+            let mut client = server.connect();
+            client.ask("/wait");
+            gate.until_arrived(4 + number);
+            more.push(client);
+        }
+        assert!(is_turned_away(&mut server.connect()));
+        gate.open();
+        for client in active.iter_mut().chain(&mut more) {
+            assert_eq!(client.answer().text(), "done");
+        }
+        drop((older, younger, newcomer));
+        server.until("shed", |counters| counters.ended(EndReason::Shed) == 3);
+    }
+
+    fn lingering_connections_go_before_idle_ones(on) {
+        let change = |limits: &mut Limits| {
+            limits.max_connections = 40;
+            limits.idle_shed_at = 5;
+        };
+        let server = serve(on, change, app::hello);
+        let mut idle = server.connect();
+        idle.get("/");
+        let mut lingering = server.connect();
+        lingering.send("nonsense\r\n\r\n");
+        assert_eq!(lingering.answer().status, 400);
+        // The end is heard when the server has shut its side.
+        lingering.expect_end();
+        let mut newcomer = server.connect();
+        assert_eq!(newcomer.get("/").status, 200);
+        server.until("shed", |counters| counters.hits(Trip::LingerShed) == 1);
+        assert_eq!(server.counters().hits(Trip::IdleShed), 0);
+        assert_eq!(idle.get("/").status, 200);
+    }
+
+    fn lingering_connections_hold_a_tenth_of_the_cap_at_most(on) {
+        let server = serve(on, |limits| limits.max_connections = 40, app::hello);
+        let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.send("nonsense\r\n\r\n").answer().status, 400);
+        }
+        server.until_open(4);
+        assert_eq!(server.counters().hits(Trip::LingerShed), 6);
+    }
+
+    fn running_out_of_descriptors_is_survived(on) {
+        child::alone(&format!("cap::running_out_of_descriptors_is_survived::{}", child::module(on)), || {
+            out_of_descriptors(on);
+        });
+    }
+}
+
+/// In a process of its own, for the limit is the process's: forty clients whose sockets exist already, and room for
+/// twelve descriptors more.
+fn out_of_descriptors(on: Driver) {
+    let server = serve(on, |limits| limits.timer_resolution = Duration::from_millis(8), app::hello);
+    assert_eq!(server.connect().get("/").status, 200);
+    server.until_open(0);
+    let kind = socket2::Type::STREAM;
+    let sockets: Vec<_> = (0..40)
+        .map(|_| socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap())
+        .collect();
+    let before = getrlimit(Resource::Nofile);
+    let open: Vec<u64> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    let room = open.iter().max().unwrap() + 1 + 12;
+    let lowered = Rlimit { current: Some(room), maximum: before.maximum };
+    setrlimit(Resource::Nofile, lowered).unwrap();
+
+    let began = Instant::now();
+    let mut clients: Vec<Client> = sockets
+        .into_iter()
+        .map(|socket| {
+            socket.connect(&server.address().into()).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            Client::over(socket.into())
+        })
+        .collect();
+    // Accepting pauses between its failures.
+    server.until("four failures", |counters| counters.count(Count::AcceptErrors) >= 4);
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    let accepted = server.counters().count(Count::Accepted) - 1;
+    assert!((6..=13).contains(&accepted), "{accepted}");
+    // Who is in is served.
+    assert_eq!(clients[0].get("/").status, 200);
+    // Descriptors come back, of these clients and of the server's half of each.
+    clients.drain(..20);
+    let mut served = 0;
+    for client in &mut clients {
+        let (answer, end) = client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").rest();
+        // A few were turned away so that they need not wait.
+        match end {
+            End::Closed if !answer.is_empty() => served += 1,
+            End::Closed | End::Reset => assert!(answer.is_empty()),
+        }
+    }
+    assert!(served >= 10, "{served}");
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert_eq!(server.connect().get("/").status, 200);
+}

@@ -1,0 +1,31 @@
+//! The engine over real sockets: servers in this process, and clients that write bytes and read bytes.
+//!
+//! What depends on bytes and moments alone is tested in `lanner_protocol` with made-up time; here is what only a
+//! kernel, threads and an app can show. Every test runs on every driver (`drivers.rs` has the list), waits for events
+//! instead of sleeping, and ends by proving that no connection was left open (`server.rs`).
+#![allow(clippy::unwrap_used)]
+
+#[macro_use]
+mod drivers;
+
+mod abort;
+mod app;
+mod body;
+mod cap;
+mod child;
+mod client;
+mod exchange;
+mod inflight;
+mod listener;
+mod load;
+mod log;
+mod outgoing;
+mod panic;
+mod refusal;
+mod response;
+mod server;
+mod stop;
+mod task;
+mod timeout;
+mod upgrade;
+mod worker;

@@ -1,0 +1,254 @@
+//! What an app may answer: streams, trailers, errors, and answers that cannot be sent as they are.
+
+use crate::app;
+use crate::client::End;
+use crate::server::{serve, until};
+use bytes::Bytes;
+use http_body::Frame;
+use lanner::{EndReason, Error, Request, Response, Status};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+/// A body of given frames.
+pub(crate) struct Pieces(VecDeque<Result<Frame<Bytes>, Error>>);
+
+impl Pieces {
+    pub(crate) fn of<const N: usize>(pieces: [&'static str; N]) -> Self {
+        let frames = pieces.map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        Self(frames.into())
+    }
+
+    fn with_trailer(mut self, name: &'static str, value: &str) -> Self {
+        let mut frame = Frame::trailers(Default::default());
+        if let Some(trailers) = frame.trailers_mut() {
+            trailers.insert(name, value.parse().unwrap());
+        }
+        self.0.push_back(Ok(frame));
+        self
+    }
+
+    fn failing(mut self) -> Self {
+        self.0.push_back(Err(std::io::Error::other("the disk is gone").into()));
+        self
+    }
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(self.0.pop_front())
+    }
+}
+
+/// A body of so many bytes in pieces of 64 KiB, which counts what was taken of it.
+pub(crate) struct Plenty {
+    pub(crate) left: usize,
+    pub(crate) taken: Arc<AtomicUsize>,
+}
+
+/// One piece of [`Plenty`].
+pub(crate) const PIECE: usize = 65_536;
+
+impl http_body::Body for Plenty {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let len = self.left.min(PIECE);
+        self.left -= len;
+        self.taken.fetch_add(len, Ordering::Relaxed);
+        // Memory of its own, so that what is held can be seen.
+        let piece = (len > 0).then(|| Ok(Frame::data(Bytes::from(vec![b'x'; len]))));
+        Poll::Ready(piece)
+    }
+}
+
+on_every_driver! {
+    fn a_stream_of_unknown_length_is_chunked(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(None, Pieces::of(["Hello, ", "", "World!"])))
+        });
+        let mut client = server.connect();
+        for _ in 0..2 {
+            let answer = client.get("/");
+            assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+            assert_eq!(answer.text(), "Hello, World!");
+            assert!(answer.trailers.is_empty());
+        }
+    }
+
+    fn a_stream_of_known_length_announces_it(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(Some(13), Pieces::of(["Hello, ", "World!"])))
+        });
+        let mut client = server.connect();
+        for _ in 0..2 {
+            let answer = client.get("/");
+            assert_eq!(answer.field("content-length"), Some("13"));
+            assert_eq!(answer.text(), "Hello, World!");
+        }
+    }
+
+    fn trailers_follow_a_chunked_body(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(None, Pieces::of(["data"]).with_trailer("x-checksum", "42")))
+        });
+        let mut client = server.connect();
+        for _ in 0..2 {
+            let answer = client.get("/");
+            assert_eq!(answer.text(), "data");
+            assert_eq!(answer.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
+        }
+    }
+
+    fn a_body_longer_than_announced_resets_the_connection(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(Some(3), Pieces::of(["12", "34"])))
+        });
+        let mut client = server.connect();
+        let (bytes, end) = client.ask("/").rest();
+        assert_eq!(end, End::Reset);
+        assert!(!bytes.ends_with(b"1234"));
+        server.until("the reason", |counters| {
+            counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+        });
+    }
+
+    fn a_body_shorter_than_announced_resets_the_connection(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(Some(5), Pieces::of(["12", "34"])))
+        });
+        let mut client = server.connect();
+        assert_eq!(client.ask("/").rest().1, End::Reset);
+        server.until("the reason", |counters| {
+            counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+        });
+    }
+
+    fn an_app_that_fails_within_its_answer_resets_the_connection(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::stream(None, Pieces::of(["begun"]).failing()))
+        });
+        let mut client = server.connect();
+        assert_eq!(client.ask("/").rest().1, End::Reset);
+        server.until("the reason", |counters| {
+            counters.ended(EndReason::ErrorAfterStartingResponse) == 1
+        });
+    }
+
+    fn an_app_may_reset_instead_of_answering(on) {
+        let server = serve(on, |_| {}, |_: Request| async { Ok(Response::reset()) });
+        let mut client = server.connect();
+        assert_eq!(client.ask("/").rest(), (Vec::new(), End::Reset));
+        server.until("the reason", |counters| counters.ended(EndReason::AbortedByApp) == 1);
+    }
+
+    fn an_error_is_a_500_that_tells_the_client_nothing(on) {
+        let server = serve(on, |_| {}, |request: Request| async move {
+            match request.path() {
+                "/status" => Err(Error::with_status(Status::new(409).unwrap(), "secret")),
+                path => {
+                    let number: u32 = path[1..].parse()?;
+                    Ok(Response::text(number.to_string()))
+                }
+            }
+        });
+        let mut client = server.connect();
+        let answer = client.get("/secret");
+        assert_eq!(answer.status, 500);
+        assert!(!answer.text().contains("invalid digit"), "{}", answer.text());
+        let answer = client.get("/status");
+        assert_eq!(answer.status, 409);
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+        // Neither was a reason to close.
+        assert_eq!(client.get("/17").text(), "17");
+    }
+
+    fn a_field_that_would_split_the_answer_is_refused_at_construction(on) {
+        let server = serve(on, |_| {}, |request: Request| async move {
+            let value = request.query().unwrap_or_default().replace('+', "\r\n");
+            Ok(Response::text("ok").with_field("x-value", value)?)
+        });
+        let mut client = server.connect();
+        assert_eq!(client.get("/?plain").field("x-value"), Some("plain"));
+        let answer = client.get("/?a+set-cookie:b");
+        assert_eq!((answer.status, answer.field("set-cookie")), (500, None));
+    }
+
+    fn an_app_cannot_meddle_with_the_framing(on) {
+        let server = serve(on, |_| {}, |request: Request| async move {
+            let name = request.path()[1..].to_owned();
+            Ok(Response::text("ok").with_field(&name, "1")?)
+        });
+        let mut client = server.connect();
+        for name in ["Content-Length", "transfer-encoding", "Connection", "date"] {
+            assert_eq!(client.get(&format!("/{name}")).status, 500, "{name}");
+        }
+        assert_eq!(client.get("/x-own").status, 200);
+    }
+
+    fn an_interim_status_cannot_be_a_final_answer(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::text("no").with_status(Status::CONTINUE))
+        });
+        let mut client = server.connect();
+        assert_eq!(client.get("/").status, 500);
+        assert_eq!(client.get("/").status, 500);
+    }
+
+    fn a_stream_is_not_produced_faster_than_it_is_read(on) {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counting = taken.clone();
+        let whole = 256 << 20;
+        let server = serve(on, |_| {}, move |_: Request| {
+            let taken = counting.clone();
+            async move { Ok(Response::stream(Some(whole as u64), Plenty { left: whole, taken })) }
+        });
+        let mut client = crate::client::Client::with_small_window(server.address());
+        client.ask("/");
+        until(|| taken.load(Ordering::Relaxed) > 0, || "the stream begins".into());
+        // Served while the other one is stuck.
+        let mut other = server.connect();
+        other.send("HEAD / HTTP/1.1\r\nhost: test\r\n\r\n");
+        other.head();
+        // Our buffer, the piece that crosses its bound, and what the kernel holds unsent or in flight.
+        let bound = (64 << 10) + PIECE + (8 << 20);
+        assert!(taken.load(Ordering::Relaxed) < bound, "{taken:?}");
+        client.head();
+        client.take(1 << 20);
+        assert!(taken.load(Ordering::Relaxed) < bound + (1 << 20), "{taken:?}");
+        client.reset();
+        server.until_open(1);
+    }
+
+    fn a_large_whole_body_arrives_whole(on) {
+        let body = Bytes::from((0..20_000_000u32).map(|i| (i % 251) as u8).collect::<Vec<_>>());
+        let expected = body.clone();
+        let server = serve(on, |_| {}, move |_: Request| {
+            let body = body.clone();
+            async move { Ok(Response::bytes(lanner::ContentType::TEXT, body)) }
+        });
+        let mut client = server.connect();
+        for _ in 0..2 {
+            assert!(client.get("/").body == expected);
+        }
+    }
+
+    fn the_server_field_is_sent_if_asked_for(on) {
+        let server = serve(on, |limits| limits.server_header = Some("falcon".into()), app::hello);
+        assert_eq!(server.connect().get("/").field("server"), Some("falcon"));
+        let server = serve(on, |_| {}, app::hello);
+        assert_eq!(server.connect().get("/").field("server"), None);
+    }
+}
