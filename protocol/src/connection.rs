@@ -80,6 +80,8 @@ struct Exchange {
     upgrade_offered: bool,
     /// The client said that this is its last request.
     close_asked: bool,
+    /// The answer said that it is the last one.
+    close_announced: bool,
     max_body: Option<u64>,
     min_body_rate: Option<MinRate>,
     body_bytes: u64,
@@ -96,6 +98,7 @@ impl Exchange {
         continue_owed: false,
         upgrade_offered: false,
         close_asked: false,
+        close_announced: false,
         max_body: None,
         min_body_rate: None,
         body_bytes: 0,
@@ -134,6 +137,8 @@ pub struct Connection {
     read_rate: ReadRate,
     write_rate: WriteRate,
     requests: u64,
+    /// The status of the last answer.
+    answered: Option<Status>,
     /// Body bytes queued for the last answer.
     body_bytes_sent: u64,
     idle_since: Moment,
@@ -169,6 +174,7 @@ impl Connection {
             read_rate: ReadRate::default(),
             write_rate: WriteRate::default(),
             requests: 0,
+            answered: None,
             body_bytes_sent: 0,
             idle_since: now,
             fate: Fate::Open,
@@ -262,6 +268,11 @@ impl Connection {
             }
             Receive::Complete => buffered == 0,
         }
+    }
+
+    /// The status sent for the last request, ours or the app's, for the access log.
+    pub fn answered(&self) -> Option<Status> {
+        self.answered
     }
 
     /// Body bytes queued for the last answer, for the access log.

@@ -155,7 +155,11 @@ impl<'a> FieldLine<'a> {
     #[inline]
     pub(crate) fn split_off(text: &'a [u8], strict: bool) -> Option<FieldLine<'a>> {
         let (name, rest) = split_token(text);
-        let value = trim_ows_start(rest.strip_prefix(b":")?);
+        let value = match rest {
+            // As nearly all have it.
+            [b':', b' ', value @ ..] | [b':', value @ ..] => trim_ows_start(value),
+            _ => return None,
+        };
         let mut value_len = first_control(value)?;
         while value[value_len] == b'\t' {
             value_len += 1 + first_control(&value[value_len + 1..])?;

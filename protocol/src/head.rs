@@ -1,8 +1,8 @@
 //! A request head, parsed and judged: everything the server itself must know about a request before the app sees it.
 //!
-//! `httparse` tokenises a complete head once; what its tokens mean is decided here, strictly. The end of the head and its
-//! bounds were found by `scan`, the target is judged in `target`, hosts in `host`, the body's end in `framing`. What a
-//! broken head is told is found out in `head/diagnosis.rs`, off the path of those that are well.
+//! A complete head is taken apart in one pass, by `head/request_line.rs` and `field`; what the parts mean is decided here,
+//! strictly. The end of the head was found by `scan`, the target is judged in `target`, hosts in `host`, the body's end in
+//! `framing`. What a broken head is told is found out in `head/diagnosis.rs`, off the path of those that are well.
 
 mod diagnosis;
 mod request_line;
@@ -88,7 +88,13 @@ impl Head {
         };
         let mut said = Said::default();
         self.fields.clear();
-        while let Some(field) = FieldLine::split_off(rest, strict) {
+        let behind = loop {
+            if let Some(behind) = strip_line_end(rest, strict) {
+                break behind;
+            }
+            let Some(field) = FieldLine::split_off(rest, strict) else {
+                return Err(diagnosis::of(bytes, limits));
+            };
             if self.fields.len() >= limits.max_header_count {
                 return Err(Trip::HeaderCount.into());
             }
@@ -98,9 +104,8 @@ impl Head {
             });
             said.listen_to(field.name, field.value);
             rest = field.rest;
-        }
-        // What is no field line must be the empty line, and the last.
-        if strip_line_end(rest, strict) != Some(b"") {
+        };
+        if !behind.is_empty() {
             return Err(diagnosis::of(bytes, limits));
         }
         self.judge(bytes, &line, &said, limits)

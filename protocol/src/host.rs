@@ -73,11 +73,10 @@ fn name_len(text: &[u8]) -> Option<usize> {
         }
         // A dot that ends no label is left for the caller to stumble on.
         if len == label || text.get(len) != Some(&b'.') {
-            break;
+            return (len > 0).then_some(len);
         }
         len += 1;
     }
-    (len > 0).then_some(len)
 }
 
 /// The length of the IPv6 address at the front, brackets included. Zones (RFC 6874) mean nothing to another machine, and

@@ -3,7 +3,7 @@
 //! The two families stay apart because they mean different things to whoever runs the server: a `Misbehaviour` is the
 //! peer's fault, a `Trip` is a number somebody chose. What each one answers is decided beside its own enum.
 
-use lanner_limits::Trip;
+use lanner_limits::{Close, Trip};
 use std::fmt;
 
 use crate::misbehaviour::Misbehaviour;
@@ -24,6 +24,11 @@ impl Refusal {
             Refusal::Misbehaviour(misbehaviour) => Some(misbehaviour.answer().0),
             Refusal::Trip(trip) => trip.answer().status,
         }
+    }
+
+    /// Whether the connection may go on after the answer: the request was fine, only the moment was not.
+    pub fn keeps_connection(self) -> bool {
+        matches!(self, Refusal::Trip(trip) if trip.answer().close == Close::Keep)
     }
 
     /// The name in logs and metrics.

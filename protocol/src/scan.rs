@@ -72,11 +72,7 @@ impl HeadScan {
     /// # Errors
     /// What is wrong, as soon as the byte that shows it has arrived; or nothing yet, if the head is whole by then and
     /// `Head::parse` will refuse it for the same reason.
-    pub fn advance(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-    ) -> Result<Option<HeadEnd>, Refusal> {
+    pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Option<HeadEnd>, Refusal> {
         if self.phase == Phase::Start
             && let Some(found) = self.whole_head(input, limits)
         {
@@ -86,8 +82,8 @@ impl HeadScan {
     }
 
     /// The head, if all of it is there and its end is all there is to find out: its lines are counted and checked by
-    /// `Head::parse`, which asks `advance_by_lines` for the name of the fault if there is one. A browser's head of 365 bytes
-    /// costs 300 instructions here, 1000 by lines.
+    /// `Head::parse`, which asks `advance_by_lines` for the name of the fault if there is one. A browser's head of 365
+    /// bytes costs 300 instructions here, 1000 by lines.
     #[inline]
     fn whole_head(&mut self, input: &[u8], limits: &Limits) -> Option<HeadEnd> {
         // Neither bound can be passed by a part of what keeps within both.

@@ -251,11 +251,7 @@ mod tests {
         parse_by(PathPolicy::Strict, method, target.as_bytes())
     }
 
-    fn parse_by(
-        policy: PathPolicy,
-        method: Method,
-        target: &[u8],
-    ) -> Result<Target, Misbehaviour> {
+    fn parse_by(policy: PathPolicy, method: Method, target: &[u8]) -> Result<Target, Misbehaviour> {
         let mut parsed = Target::default();
         parsed.parse(target, target, method, policy)?;
         Ok(parsed)

@@ -53,16 +53,23 @@ impl Connection {
             self.answer_refusal(turn, refusal);
             return Ok(());
         }
+        self.foresee_close(complete);
+        self.answered = Some(head.status);
+        let framing = response::encode_head(head, self.circumstances(turn.date), turn.output);
+        self.last |= framing == Framing::Close;
+        self.exchange.close_announced = self.last;
+        self.transmit = Transmit::Body(framing);
+        Ok(())
+    }
+
+    /// Decides what the answer's head must announce: whether what is left of the request stands in the next one's way.
+    fn foresee_close(&mut self, complete: bool) {
         self.last |= self.exchange.continue_owed;
         if complete && let Receive::Body(body) = &self.receive {
             self.last |= body
                 .announced()
                 .is_some_and(|announced| announced > self.limits.body_drain_max);
         }
-        let framing = response::encode_head(head, self.circumstances(turn.date), turn.output);
-        self.last |= framing == Framing::Close;
-        self.transmit = Transmit::Body(framing);
-        Ok(())
     }
 
     fn circumstances<'a>(&'a self, date: &'a [u8; 29]) -> Circumstances<'a> {
@@ -135,7 +142,8 @@ impl Connection {
         if std::mem::take(&mut self.exchange.wanted) {
             self.stop_waiting(now);
         }
-        if self.last || matches!(self.receive, Receive::Discarding) {
+        // Without that announcement the client may have sent its next request: it still gets an answer.
+        if self.exchange.close_announced || matches!(self.receive, Receive::Discarding) {
             let reason = self
                 .exchange
                 .failure
@@ -196,13 +204,23 @@ impl Connection {
         fields.encode(turn.output.tail());
         turn.output.push(b"\r\n");
         self.transmit = Transmit::Upgraded;
+        self.answered = Some(Status::SWITCHING_PROTOCOLS);
         self.deadlines.clear(Timer::Request);
         Ok(())
     }
 
-    /// Answers with the engine's own words for a refusal, and closes so that they can be read.
+    /// Answers with the engine's own words for a refusal, and closes so that they can be read, unless the connection may
+    /// go on.
     pub fn refuse(&mut self, turn: &mut Turn<'_>, refusal: Refusal) {
         self.note(refusal);
+        if refusal.keeps_connection() && self.awaits_response() {
+            self.foresee_close(true);
+            self.answer_refusal(turn, refusal);
+            let finished = self.finish(turn, None);
+            debug_assert!(finished.is_ok(), "nothing is left to be sent");
+            return;
+        }
+        self.last = true;
         self.answer_refusal(turn, refusal);
         // There is no body to send: the exchange, if there was one, is over.
         self.transmit = Transmit::Idle;
@@ -210,7 +228,6 @@ impl Connection {
     }
 
     fn answer_refusal(&mut self, turn: &mut Turn<'_>, refusal: Refusal) {
-        self.last = true;
         let status = refusal
             .status()
             .and_then(Status::new)
@@ -218,13 +235,19 @@ impl Connection {
         let text = format!("{status}\n{refusal}\n");
         let mut fields = Fields::new();
         fields.content_type(ContentType::TEXT);
-        let length = BodyLength::Known(text.len() as u64);
+        let text_bytes = text.len() as u64;
+        let length = BodyLength::Known(text_bytes);
         let head = ResponseHead {
             status,
             fields: &fields,
             length,
         };
+        self.answered = Some(status);
+        self.exchange.close_announced = self.last;
         let mut framing = response::encode_head(&head, self.circumstances(turn.date), turn.output);
+        if framing != Framing::Suppressed {
+            self.body_bytes_sent += text_bytes;
+        }
         let sent = framing.send(text.into(), turn.output);
         debug_assert!(sent.is_ok(), "the length announced is the text's");
         // What the app may still offer under this answer goes nowhere.

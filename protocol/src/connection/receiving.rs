@@ -25,7 +25,7 @@ impl Connection {
             return Step::new(input.len(), Event::Closing);
         }
         if input.is_empty() {
-            return self.receive_nothing();
+            return self.receive_nothing(turn.now);
         }
         match scan.advance(input, &self.limits) {
             Ok(Some(end)) => {
@@ -59,7 +59,7 @@ impl Connection {
     }
 
     /// Between requests, with nothing to look at.
-    fn receive_nothing(&mut self) -> Step {
+    fn receive_nothing(&mut self, now: Moment) -> Step {
         // A client that has ended its side still gets what is queued.
         if self.eof {
             self.close(false, EndReason::PeerClosed);
@@ -72,7 +72,8 @@ impl Connection {
             } else {
                 EndReason::ServerStopped
             };
-            self.close(self.backlog, reason);
+            // Only a client that has just been answered may be about to send the next.
+            self.close(self.backlog || self.idle_since == now, reason);
             return Step::new(0, Event::Closing);
         }
         Step::new(0, Event::More)
@@ -87,6 +88,7 @@ impl Connection {
         }
         self.requests += 1;
         self.body_bytes_sent = 0;
+        self.answered = None;
         if let Err(refusal) = head.parse(bytes, &self.limits) {
             self.refuse(turn, refusal);
             return false;

@@ -135,6 +135,9 @@ mod tests {
 
     #[test]
     fn a_head_with_nothing_wrong_but_its_end_is_incomplete() {
-        assert_eq!(of_lines(b"GET / HTTP/1.1\r\nHost: a\r\n"), Misbehaviour::EarlyEof);
+        assert_eq!(
+            of_lines(b"GET / HTTP/1.1\r\nHost: a\r\n"),
+            Misbehaviour::EarlyEof
+        );
     }
 }

@@ -19,10 +19,7 @@ pub(super) struct RequestLine<'a> {
 impl<'a> RequestLine<'a> {
     /// Splits the request line off the front of a head; gives it and what follows its end.
     #[inline]
-    pub(super) fn split_off(
-        head: &'a [u8],
-        strict: bool,
-    ) -> Option<(RequestLine<'a>, &'a [u8])> {
+    pub(super) fn split_off(head: &'a [u8], strict: bool) -> Option<(RequestLine<'a>, &'a [u8])> {
         let (method, rest) = split_token(head);
         let rest = rest.strip_prefix(b" ")?;
         let (target, rest) = rest.split_at(first_space_or_control(rest)?);
@@ -57,16 +54,31 @@ mod tests {
 
     fn split_by(strict: bool, head: &str) -> Option<(&str, &str, Version, &str)> {
         let text = |bytes| str::from_utf8(bytes).expect("split at ASCII only");
-        RequestLine::split_off(head.as_bytes(), strict)
-            .map(|(line, rest)| (text(line.method), text(line.target), line.version, text(rest)))
+        RequestLine::split_off(head.as_bytes(), strict).map(|(line, rest)| {
+            (
+                text(line.method),
+                text(line.target),
+                line.version,
+                text(rest),
+            )
+        })
     }
 
     #[test]
     fn a_request_line_is_three_parts_and_a_line_end() {
         for (head, parts) in [
-            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", ("GET", "/", Version::Http11, "A: b\r\n\r\n")),
-            ("X /a?b HTTP/1.0\r\n\r\n", ("X", "/a?b", Version::Http10, "\r\n")),
-            ("M-SEARCH ä HTTP/1.1\r\n", ("M-SEARCH", "ä", Version::Http11, "")),
+            (
+                "GET / HTTP/1.1\r\nA: b\r\n\r\n",
+                ("GET", "/", Version::Http11, "A: b\r\n\r\n"),
+            ),
+            (
+                "X /a?b HTTP/1.0\r\n\r\n",
+                ("X", "/a?b", Version::Http10, "\r\n"),
+            ),
+            (
+                "M-SEARCH ä HTTP/1.1\r\n",
+                ("M-SEARCH", "ä", Version::Http11, ""),
+            ),
         ] {
             assert_eq!(split(head), Some(parts), "{head:?}");
         }

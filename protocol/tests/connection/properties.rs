@@ -86,12 +86,22 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn perform(peer: &mut Peer, act: &Act) {
     match act {
-        Act::Send(bytes) => drop(peer.send(bytes)),
-        Act::Trickle(bytes) => bytes.chunks(1).for_each(|byte| drop(peer.send(byte))),
-        Act::End => drop(peer.end()),
+        Act::Send(bytes) => {
+            peer.send(bytes);
+        }
+        Act::Trickle(bytes) => {
+            for byte in bytes.chunks(1) {
+                peer.send(byte);
+            }
+        }
+        Act::End => {
+            peer.end();
+        }
         Act::Reset => peer.reset(),
         Act::Take(count) => peer.take(*count),
-        Act::Wait(millis) => drop(peer.wait(Duration::from_millis(*millis))),
+        Act::Wait(millis) => {
+            peer.wait(Duration::from_millis(*millis));
+        }
         Act::Read => peer.want_body(),
         Act::Begin(status, length, complete) if peer.http.awaits_response() => {
             let length = length.map_or(BodyLength::Unknown, BodyLength::Known);

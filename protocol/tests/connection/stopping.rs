@@ -21,7 +21,7 @@ fn ended(peer: &Peer, stand: Stand, reason: EndReason) {
 #[test]
 fn an_idle_connection_is_closed() {
     let mut peer = Peer::new(HELLO);
-    peer.send(GET);
+    peer.send(GET).wait(secs(1));
     stop(&mut peer);
     ended(&peer, Stand::Closed, EndReason::ServerStopped);
 }
@@ -112,7 +112,25 @@ fn a_body_being_drained_is_drained_and_then_the_connection_closes() {
     stop(&mut peer);
     assert_eq!(peer.stand(), Stand::Open);
     peer.send("hello");
-    ended(&peer, Stand::Closed, EndReason::ServerStopped);
+    ended(&peer, Stand::Lingering, EndReason::ServerStopped);
+}
+
+/// The answer under way could not announce the close any more, so its client had every right to pipeline.
+#[test]
+fn a_request_behind_an_answer_that_streams_is_still_answered() {
+    let mut peer = Peer::new(App::Manual);
+    peer.send(GET);
+    peer.begin(200, BodyLength::Unknown, false);
+    peer.turn();
+    peer.send(GET.repeat(2));
+    stop(&mut peer);
+    peer.finish(None).unwrap();
+    peer.turn();
+    peer.answer(200, "last");
+    let answers = peer.answers();
+    assert_eq!(answers.len(), 2);
+    assert!(!answers[0].announces_close() && answers[1].announces_close());
+    ended(&peer, Stand::Lingering, EndReason::Announced);
 }
 
 #[test]

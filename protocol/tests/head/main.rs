@@ -7,3 +7,4 @@ mod driver;
 mod properties;
 mod refused;
 mod smuggling;
+mod tokens;
