@@ -11,7 +11,7 @@ use crate::request::{ConnectionInfo, Request, RequestHead, RequestView};
 use crate::response::{BodyStream, Response};
 use crate::slab::Key;
 use lanner_limits::Moment;
-use lanner_protocol::{Overrides, Status};
+use lanner_protocol::Overrides;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -87,7 +87,6 @@ pub(crate) struct Exchange<F> {
     /// A poll may bring something new.
     pub(crate) due: bool,
     pub(crate) started: Moment,
-    pub(crate) status: Option<Status>,
 }
 
 /// What became of polling an app.
@@ -163,7 +162,6 @@ impl<D: Dispatch> Exchanges<D> {
         let slot = &mut self.slots[index as usize];
         slot.connection = connection;
         slot.started = now;
-        slot.status = None;
         // What somebody still holds of the last exchange is theirs to keep.
         match Rc::get_mut(&mut slot.head) {
             Some(head)
@@ -196,7 +194,6 @@ impl<D: Dispatch> Exchanges<D> {
             connection,
             due: false,
             started: Moment::ZERO,
-            status: None,
         });
         index
     }
@@ -233,11 +230,10 @@ impl<D: Dispatch> Exchanges<D> {
             .expect("a reserved slot's head is not shared yet")
     }
 
-    /// Asks the app which limits are to hold for the request.
-    pub(crate) fn admit(&mut self, index: u32) -> Overrides {
+    /// Asks the app which limits are to hold for the request; `None` if it panicked.
+    pub(crate) fn admit(&mut self, index: u32) -> Option<Overrides> {
         let head = &self.slots[index as usize].head;
-        catch_unwind(AssertUnwindSafe(|| self.dispatch.admit(RequestView(head))))
-            .unwrap_or_default()
+        catch_unwind(AssertUnwindSafe(|| self.dispatch.admit(RequestView(head)))).ok()
     }
 
     /// Calls the app with the request in the slot.
@@ -269,6 +265,7 @@ impl<D: Dispatch> Exchanges<D> {
         slot.due = false;
         let mut context = Context::from_waker(&slot.waker);
         let future = &mut slot.future;
+        slot.link.attend(true);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let answer = match future.as_mut().as_pin_mut() {
                 Some(future) => std::task::ready!(future.poll(&mut context)),
@@ -277,6 +274,7 @@ impl<D: Dispatch> Exchanges<D> {
             future.set(None);
             Poll::Ready(Some(answer))
         }));
+        slot.link.attend(false);
         match polled {
             Ok(Poll::Pending) => Polled::Pending,
             Ok(Poll::Ready(Some(answer))) => Polled::Answered(answer),
@@ -284,8 +282,9 @@ impl<D: Dispatch> Exchanges<D> {
         }
     }
 
-    /// Ends the exchange and frees its slot: the app's future is dropped where it stands.
-    pub(crate) fn end(&mut self, index: u32, aborted: bool) {
+    /// Ends the exchange and frees its slot: the app's future is dropped where it stands. Returns whether it panicked
+    /// at that.
+    pub(crate) fn end(&mut self, index: u32, aborted: bool) -> bool {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
         let (called, queued) = (
@@ -316,6 +315,7 @@ impl<D: Dispatch> Exchanges<D> {
         if called || queued {
             self.wake_queued();
         }
+        dropped.is_err()
     }
 }
 

@@ -26,6 +26,7 @@ mod admission;
 mod app;
 mod blocking;
 mod body;
+mod caught;
 mod clock;
 mod connection;
 mod context;

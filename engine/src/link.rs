@@ -35,6 +35,10 @@ pub(crate) struct Link {
     /// Where the connection is told that the app did something.
     signal: Arc<Signal>,
     delivery: RefCell<Delivery>,
+    /// The app has asked something of this link. One that it never looked at needs no clearing up, which most do not.
+    used: Cell<bool>,
+    /// See [`Link::attend`].
+    attended: Cell<bool>,
     /// The app waits for a piece that is not there.
     wanted: Cell<bool>,
     reader: Waiter,
@@ -46,7 +50,8 @@ pub(crate) struct Link {
     closed: Cell<bool>,
     /// It ended before the answer was complete.
     aborted: Cell<bool>,
-    abort_watcher: Waiter,
+    /// Any number of tasks may wait for the abort.
+    abort_watchers: RefCell<Vec<Waker>>,
     /// Bytes an upgraded stream has written and the connection has not taken.
     outgoing: RefCell<VecDeque<Bytes>>,
     outgoing_bytes: Cell<usize>,
@@ -59,6 +64,8 @@ impl Link {
     pub(crate) fn new(signal: Arc<Signal>) -> Self {
         Self {
             signal,
+            used: Cell::default(),
+            attended: Cell::default(),
             delivery: RefCell::default(),
             wanted: Cell::default(),
             reader: Waiter::default(),
@@ -67,7 +74,7 @@ impl Link {
             trailers: RefCell::default(),
             closed: Cell::default(),
             aborted: Cell::default(),
-            abort_watcher: Waiter::default(),
+            abort_watchers: RefCell::default(),
             outgoing: RefCell::default(),
             outgoing_bytes: Cell::default(),
             writer: Waiter::default(),
@@ -82,14 +89,17 @@ impl Link {
         } else {
             Delivery::End
         };
+        self.closed.set(false);
+        self.aborted.set(false);
+        if !self.used.take() {
+            return;
+        }
         self.wanted.set(false);
         self.reader.take();
         self.begun.set(false);
         self.overrides.set(None);
         *self.trailers.get_mut() = None;
-        self.closed.set(false);
-        self.aborted.set(false);
-        self.abort_watcher.take();
+        self.abort_watchers.get_mut().clear();
         self.outgoing.get_mut().clear();
         self.outgoing_bytes.set(0);
         self.writer.take();
@@ -103,6 +113,7 @@ impl Link {
         &self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Chunk, BodyError>>> {
+        self.used.set(true);
         self.begun.set(true);
         let mut delivery = self.delivery.borrow_mut();
         match std::mem::take(&mut *delivery) {
@@ -123,7 +134,7 @@ impl Link {
             Delivery::Empty if self.closed.get() => Poll::Ready(Some(Err(BodyError::Aborted))),
             Delivery::Empty => {
                 self.reader.wait(context);
-                if !self.wanted.replace(true) {
+                if !self.wanted.replace(true) && !self.attended.get() {
                     self.signal.raise();
                 }
                 Poll::Pending
@@ -144,6 +155,7 @@ impl Link {
         if self.begun.get() || self.closed.get() {
             return false;
         }
+        self.used.set(true);
         let mut overrides = self.overrides.get().unwrap_or_default();
         change(&mut overrides);
         self.overrides.set(Some(overrides));
@@ -155,7 +167,11 @@ impl Link {
             return Poll::Ready(());
         }
         if !self.closed.get() {
-            self.abort_watcher.wait(context);
+            self.used.set(true);
+            let mut watchers = self.abort_watchers.borrow_mut();
+            if !watchers.iter().any(|known| known.will_wake(context.waker())) {
+                watchers.push(context.waker().clone());
+            }
         }
         Poll::Pending
     }
@@ -170,6 +186,7 @@ impl Link {
         if self.closed.get() || self.finished.get() {
             return Poll::Ready(false);
         }
+        self.used.set(true);
         if self.outgoing_bytes.get() >= bytes_max {
             self.writer.wait(context);
             return Poll::Pending;
@@ -177,11 +194,19 @@ impl Link {
         self.outgoing_bytes
             .set(self.outgoing_bytes.get() + bytes.len());
         self.outgoing.borrow_mut().push_back(std::mem::take(bytes));
-        self.signal.raise();
+        if !self.attended.get() {
+            self.signal.raise();
+        }
         Poll::Ready(true)
     }
 
     // The connection's side.
+
+    /// Says whether the connection is polling the exchange's own future right now, and looks at what that did by
+    /// itself: then nothing needs to be put on the ready list.
+    pub(crate) fn attend(&self, attended: bool) {
+        self.attended.set(attended);
+    }
 
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.get()
@@ -234,9 +259,12 @@ impl Link {
     pub(crate) fn close(&self, aborted: bool) {
         self.closed.set(true);
         self.aborted.set(aborted);
+        if !self.used.get() {
+            return;
+        }
         self.wanted.set(false);
-        [&self.reader, &self.writer, &self.abort_watcher]
-            .into_iter()
-            .for_each(Waiter::wake);
+        [&self.reader, &self.writer].into_iter().for_each(Waiter::wake);
+        let watchers = self.abort_watchers.take();
+        watchers.into_iter().for_each(Waker::wake);
     }
 }

@@ -174,7 +174,7 @@ impl Server {
         F: Fn(&WorkerInfo) -> A + Send + Sync + 'static,
     {
         let (backend, driver_reason) =
-            Backend::choose(limits.driver).map_err(StartError::Driver)?;
+            Backend::choose(limits.driver, limits.workers).map_err(StartError::Driver)?;
         let bound = Bound::bind(&limits)?;
         let unix_paths = bound.unix_paths(&limits);
         let info = Arc::new(ServerInfo {

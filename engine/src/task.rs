@@ -106,17 +106,18 @@ impl Tasks {
         slot.signal.raise();
     }
 
-    /// Polls one task. A panic ends the task and is logged; the worker lives on.
-    pub(crate) fn poll(&mut self, index: u32) {
+    /// Polls one task. A panic ends the task and is logged; the worker lives on. Returns whether there was none.
+    pub(crate) fn poll(&mut self, index: u32) -> bool {
         let Some(slot) = self.slots.get_mut(index as usize) else {
-            return;
+            return true;
         };
         slot.signal.lower();
         let Some(mut task) = slot.task.take() else {
-            return;
+            return true;
         };
         let mut context = Context::from_waker(&slot.waker);
         let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut context)));
+        let survived = polled.is_ok();
         match polled {
             Ok(Poll::Pending) => slot.task = Some(task),
             Ok(Poll::Ready(())) => self.free.push(index),
@@ -127,5 +128,6 @@ impl Tasks {
                 self.free.push(index);
             }
         }
+        survived
     }
 }

@@ -20,7 +20,7 @@ use crate::shedding::Shedding;
 use crate::slab::{Key, Slab};
 use crate::task::Tasks;
 use lanner_limits::{Limits, Moment, Wheel};
-use lanner_protocol::{EndReason, Fate, Output};
+use lanner_protocol::{EndReason, Fate, Output, Status, Turn};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -319,7 +319,9 @@ impl<D: Dispatch> Worker<D> {
             match self.woken.pop() {
                 Some(Token::Exchange(slot)) => into.extend(self.shared.exchanges.woken(slot)),
                 Some(Token::Task(index)) => {
-                    self.tasks.poll(index);
+                    if !self.tasks.poll(index) {
+                        self.shared.counters.add(Count::Panics);
+                    }
                     self.take_spawned();
                 }
                 None => break,
@@ -426,9 +428,15 @@ impl<D: Dispatch> Worker<D> {
             ("tasks", self.tasks.open()),
         ];
         let admission = self.shared.admission.counts();
-        held.extend(["permits", "upgraded", "lingering", "addresses"].into_iter().zip(admission));
+        held.extend(
+            ["permits", "upgraded", "lingering", "addresses"]
+                .into_iter()
+                .zip(admission),
+        );
         held.retain(|(_, count)| *count > 0);
-        held.into_iter().map(|(name, count)| format!("{count} {name}")).collect()
+        held.into_iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect()
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {
@@ -437,14 +445,29 @@ impl<D: Dispatch> Worker<D> {
 }
 
 impl<D: Dispatch> Shared<D> {
+    /// What a call of the protocol may use.
+    pub(crate) fn turn<'a>(&'a self, output: &'a mut Output, now: Moment) -> Turn<'a> {
+        Turn {
+            now,
+            output,
+            date: self.date.bytes(),
+        }
+    }
+
     /// Writes the access log's line for an exchange that is over.
-    pub(crate) fn log_exchange(&mut self, slot: u32, body_bytes: u64, now: Moment) {
+    pub(crate) fn log_exchange(
+        &mut self,
+        slot: u32,
+        status: Option<Status>,
+        body_bytes: u64,
+        now: Moment,
+    ) {
         if let Some(log) = &mut self.access_log {
             let exchange = self.exchanges.slot(slot);
             let duration = now.since(exchange.started);
             log.line(
                 &exchange.head,
-                exchange.status,
+                status,
                 body_bytes,
                 duration,
                 self.date.seconds(),

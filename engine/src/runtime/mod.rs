@@ -6,6 +6,8 @@
 mod accepting;
 mod epoll;
 pub(crate) mod inherited;
+#[cfg(feature = "monoio")]
+mod monoio;
 mod reactor;
 mod turn;
 
@@ -25,6 +27,12 @@ use std::time::Instant;
 pub(crate) enum Backend {
     /// Our own, on epoll.
     Epoll,
+    /// monoio's, on io_uring.
+    #[cfg(feature = "monoio")]
+    Monoio(monoio::Ring),
+    /// monoio's, on epoll.
+    #[cfg(feature = "monoio")]
+    MonoioEpoll,
 }
 
 /// What one worker's thread runs on.
@@ -36,21 +44,39 @@ pub(crate) struct Setup<D: Dispatch> {
 }
 
 impl Backend {
-    /// Chooses a backend, and says why.
+    /// Chooses a backend that every one of `workers` can run on, and says why.
     ///
     /// # Errors
     /// If one was asked for by name that cannot run here.
-    pub(crate) fn choose(driver: Driver) -> io::Result<(Self, &'static str)> {
+    pub(crate) fn choose(driver: Driver, workers: usize) -> io::Result<(Self, &'static str)> {
         match driver {
             Driver::Auto => Ok((
                 Self::Epoll,
                 "own epoll is what `auto` means in this version",
             )),
             Driver::Epoll => Ok((Self::Epoll, "asked for")),
-            Driver::Monoio | Driver::MonoioEpoll => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this build does not have the monoio backend",
-            )),
+            #[cfg(feature = "monoio")]
+            Driver::Monoio => Ok(match monoio::Ring::probe(workers) {
+                Ok(ring) => (
+                    Self::Monoio(ring),
+                    "asked for, and its io_uring driver can run",
+                ),
+                Err(error) => {
+                    let reason = format!("monoio was asked for, but not on io_uring: {error}");
+                    // Once for each start of a server.
+                    (Self::MonoioEpoll, reason.leak())
+                }
+            }),
+            #[cfg(feature = "monoio")]
+            Driver::MonoioEpoll => Ok((Self::MonoioEpoll, "asked for")),
+            #[cfg(not(feature = "monoio"))]
+            Driver::Monoio | Driver::MonoioEpoll => {
+                let _ = workers;
+                Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "this build does not have the monoio backend",
+                ))
+            }
         }
     }
 
@@ -58,6 +84,10 @@ impl Backend {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Epoll => "epoll",
+            #[cfg(feature = "monoio")]
+            Self::Monoio(_) => "monoio",
+            #[cfg(feature = "monoio")]
+            Self::MonoioEpoll => "monoio-epoll",
         }
     }
 
@@ -69,6 +99,10 @@ impl Backend {
     ) -> io::Result<()> {
         match self {
             Self::Epoll => epoll::run(setup, started),
+            #[cfg(feature = "monoio")]
+            Self::Monoio(ring) => monoio::run(Some(ring), setup, started),
+            #[cfg(feature = "monoio")]
+            Self::MonoioEpoll => monoio::run(None, setup, started),
         }
     }
 }

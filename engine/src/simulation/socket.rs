@@ -31,6 +31,19 @@ impl Socket {
         self.client_reset || (self.client_ended && self.server_ended.is_some())
     }
 
+    pub(super) fn summary(&self) -> String {
+        format!(
+            "{} in, {} of {} out, reads {}, writes {}, client ended {}, server ended {:?}",
+            self.inbound.len(),
+            self.outbound.len(),
+            self.capacity,
+            self.reads,
+            self.writes,
+            self.client_ended,
+            self.server_ended
+        )
+    }
+
     /// Whether epoll would tell of it.
     pub(super) fn is_ready(&self) -> bool {
         self.server_closed.is_none()

@@ -30,20 +30,27 @@ fn waits(gate: &Gate) -> impl lanner::App + Clone + Send + Sync {
 
 fn is_turned_away(client: &mut Client) -> bool {
     // The request may meet a socket that is closed already.
-    client.ask("/").rest().0.is_empty()
+    client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    client.rest().0.is_empty()
 }
 
 on_every_driver! {
     fn one_connection_too_many_is_closed_at_once(on) {
         let gate = Gate::default();
-        let server = serve(on, |limits| limits.max_connections = 3, waits(&gate));
+        let change = |limits: &mut Limits| {
+            limits.max_connections = 3;
+            limits.idle_shed_at = 100;
+        };
+        let server = serve(on, change, waits(&gate));
         let mut busy: Vec<Client> = (0..3).map(|_| server.connect()).collect();
-        busy.iter_mut().for_each(|client| drop(client.ask("/wait")));
+        for client in &mut busy {
+            client.ask("/wait");
+        }
         gate.until_arrived(3);
         let mut fourth = server.connect();
         assert_eq!(fourth.stream.peek(&mut [0]).ok(), Some(0));
         assert_eq!(server.counters().count(Count::Rejected), 1);
-        assert_eq!(server.counters().hits(Trip::MaxConnections), 1);
+        server.until_hits(Trip::MaxConnections, 1);
         assert!(is_turned_away(&mut fourth));
         // None of the others noticed.
         gate.open();
@@ -64,7 +71,7 @@ on_every_driver! {
         let (mut first, mut second) = (server.connect(), server.connect());
         assert_eq!((first.get("/").status, second.get("/").status), (200, 200));
         assert!(is_turned_away(&mut server.connect()));
-        assert_eq!(server.counters().hits(Trip::MaxConnectionsPerIp), 1);
+        server.until_hits(Trip::MaxConnectionsPerIp, 1);
         drop(first);
         server.until_open(1);
         assert_eq!(server.connect().get("/").status, 200);
@@ -98,7 +105,7 @@ on_every_driver! {
             assert!(began.elapsed() < PATIENCE);
         }
         assert!(refused > 0);
-        assert_eq!(server.counters().hits(Trip::ConnectionRatePerIp), refused);
+        server.until_hits(Trip::ConnectionRatePerIp, refused);
     }
 
     fn accepting_keeps_to_its_rate_and_turns_nobody_away(on) {
@@ -119,37 +126,34 @@ on_every_driver! {
     fn near_the_cap_the_longest_idle_connection_goes_first(on) {
         let gate = Gate::default();
         let change = |limits: &mut Limits| {
-            limits.max_connections = 10;
+            limits.max_connections = 20;
             limits.idle_shed_at = 50;
         };
         let server = serve(on, change, waits(&gate));
-        // Active ones, older than all others.
-        let mut active: Vec<Client> = (0..3).map(|_| server.connect()).collect();
-        active.iter_mut().for_each(|client| drop(client.ask("/wait")));
-        gate.until_arrived(3);
-        let (mut older, mut younger) = (server.connect(), server.connect());
-        older.get("/");
-        younger.get("/");
-        let mut newcomer = server.connect();
-        assert_eq!(newcomer.get("/").status, 200);
-        older.expect_end();
-        assert_eq!(server.counters().hits(Trip::IdleShed), 1);
-        assert_eq!(younger.get("/").status, 200);
-        // Until only active ones are left; those are never shed, and the cap is the cap.
-        let mut more: Vec<Client> = Vec::new();
-        for number in 0..7 {
+        let mut active: Vec<Client> = Vec::new();
+        let mut begin = || {
             let mut client = server.connect();
             client.ask("/wait");
-            gate.until_arrived(4 + number);
-            more.push(client);
+            active.push(client);
+            gate.until_arrived(active.len());
+        };
+        // Active ones that are older than all others, then idle ones.
+        (0..3).for_each(|_| begin());
+        let mut idle: Vec<Client> = (0..7).map(|_| server.connect()).collect();
+        idle.iter_mut().for_each(|client| drop(client.get("/")));
+        for (number, longest_idle) in idle.iter_mut().enumerate() {
+            server.until_hits(Trip::IdleShed, number as u64);
+            begin();
+            longest_idle.expect_end();
         }
+        // Only active ones are left. Those are never shed, and the cap is the cap.
+        (0..10).for_each(|_| begin());
         assert!(is_turned_away(&mut server.connect()));
         gate.open();
-        for client in active.iter_mut().chain(&mut more) {
+        for client in &mut active {
             assert_eq!(client.answer().text(), "done");
         }
-        drop((older, younger, newcomer));
-        server.until("shed", |counters| counters.ended(EndReason::Shed) == 3);
+        assert_eq!(server.counters().ended(EndReason::Shed), 7);
     }
 
     fn lingering_connections_go_before_idle_ones(on) {
@@ -179,7 +183,7 @@ on_every_driver! {
             assert_eq!(client.send("nonsense\r\n\r\n").answer().status, 400);
         }
         server.until_open(4);
-        assert_eq!(server.counters().hits(Trip::LingerShed), 6);
+        server.until_hits(Trip::LingerShed, 6);
     }
 
     fn running_out_of_descriptors_is_survived(on) {
@@ -192,7 +196,11 @@ on_every_driver! {
 /// In a process of its own, for the limit is the process's: forty clients whose sockets exist already, and room for
 /// twelve descriptors more.
 fn out_of_descriptors(on: Driver) {
-    let server = serve(on, |limits| limits.timer_resolution = Duration::from_millis(8), app::hello);
+    let server = serve(
+        on,
+        |limits| limits.timer_resolution = Duration::from_millis(8),
+        app::hello,
+    );
     assert_eq!(server.connect().get("/").status, 200);
     server.until_open(0);
     let kind = socket2::Type::STREAM;
@@ -200,12 +208,19 @@ fn out_of_descriptors(on: Driver) {
         .map(|_| socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap())
         .collect();
     let before = getrlimit(Resource::Nofile);
-    let open: Vec<u64> = std::fs::read_dir("/proc/self/fd")
+    let mut open: Vec<u64> = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    let room = open.iter().max().unwrap() + 1 + 12;
-    let lowered = Rlimit { current: Some(room), maximum: before.maximum };
+    open.sort_unstable();
+    // Descriptors are given out from the lowest, and the limit is on their numbers.
+    let free_below =
+        |limit: u64| limit - open.iter().filter(|number| **number < limit).count() as u64;
+    let room = (0..).find(|limit| free_below(*limit) == 12);
+    let lowered = Rlimit {
+        current: room,
+        maximum: before.maximum,
+    };
     setrlimit(Resource::Nofile, lowered).unwrap();
 
     let began = Instant::now();
@@ -218,8 +233,14 @@ fn out_of_descriptors(on: Driver) {
         })
         .collect();
     // Accepting pauses between its failures.
-    server.until("four failures", |counters| counters.count(Count::AcceptErrors) >= 4);
-    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    server.until("four failures", |counters| {
+        counters.count(Count::AcceptErrors) >= 4
+    });
+    assert!(
+        began.elapsed() >= Duration::from_millis(300),
+        "{:?}",
+        began.elapsed()
+    );
     let accepted = server.counters().count(Count::Accepted) - 1;
     assert!((6..=13).contains(&accepted), "{accepted}");
     // Who is in is served.
@@ -228,7 +249,9 @@ fn out_of_descriptors(on: Driver) {
     clients.drain(..20);
     let mut served = 0;
     for client in &mut clients {
-        let (answer, end) = client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").rest();
+        let (answer, end) = client
+            .send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+            .rest();
         // A few were turned away so that they need not wait.
         match end {
             End::Closed if !answer.is_empty() => served += 1,

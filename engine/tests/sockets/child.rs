@@ -28,7 +28,10 @@ pub(crate) fn alone(test: &str, scenario: impl FnOnce()) -> Option<String> {
     let output = child.wait_with_output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && printed.contains("1 passed"), "{printed}{complaint}");
+    assert!(
+        output.status.success() && printed.contains("1 passed"),
+        "{printed}{complaint}"
+    );
     Some(printed)
 }
 

@@ -55,9 +55,12 @@ impl Client {
 
     /// A client whose kernel takes few bytes ahead of what it reads.
     pub(crate) fn with_small_window(address: SocketAddr) -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
-                .unwrap();
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )
+        .unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.connect(&address.into()).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -84,8 +87,7 @@ impl Client {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).unwrap();
-        self.received.is_empty()
-            && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        self.received.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
 
@@ -121,7 +123,11 @@ impl<S: Read + Write> Client<S> {
 
     fn expect_more(&mut self) {
         let count = self.fill().unwrap();
-        assert!(count > 0, "closed after {:?}", self.received.escape_ascii().to_string());
+        assert!(
+            count > 0,
+            "closed after {:?}",
+            self.received.escape_ascii().to_string()
+        );
     }
 
     /// So many bytes.

@@ -22,13 +22,15 @@ on_every_driver! {
         let gate = Gate::default();
         let server = serve(on, |limits| limits.max_inflight = Some(2), waits(&gate));
         let mut busy: Vec<Client> = (0..2).map(|_| server.connect()).collect();
-        busy.iter_mut().for_each(|client| drop(client.ask("/")));
+        for client in &mut busy {
+            client.ask("/");
+        }
         gate.until_arrived(2);
         let mut third = server.connect();
         let answer = third.get("/");
         // The request was fine and so is its connection.
         assert_eq!((answer.status, answer.closes()), (503, false));
-        assert_eq!(server.counters().hits(Trip::MaxInflight), 1);
+        server.until_hits(Trip::MaxInflight, 1);
         gate.open();
         for client in &mut busy {
             assert_eq!(client.answer().status, 200);
@@ -89,7 +91,7 @@ on_every_driver! {
         let mut second = server.connect();
         assert_eq!(second.get("/second").status, 503);
         assert!(began.elapsed() >= Duration::from_millis(100));
-        assert_eq!(server.counters().hits(Trip::QueueTimeout), 1);
+        server.until_hits(Trip::QueueTimeout, 1);
         gate.open();
         assert_eq!(first.answer().text(), "/first");
         assert_eq!(gate.arrived(), 1);

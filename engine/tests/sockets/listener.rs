@@ -17,7 +17,10 @@ use std::process::Command;
 /// Answers with the two ends of its connection.
 async fn ends(request: Request) -> Result<Response, lanner::Error> {
     let connection = request.connection();
-    Ok(Response::text(format!("{:?} {:?}", connection.peer, connection.local)))
+    Ok(Response::text(format!(
+        "{:?} {:?}",
+        connection.peer, connection.local
+    )))
 }
 
 fn start_on(on: Driver, listen: &str) -> Result<Fixture, StartError> {
@@ -25,7 +28,10 @@ fn start_on(on: Driver, listen: &str) -> Result<Fixture, StartError> {
 }
 
 fn refusal(on: Driver, listen: &str) -> String {
-    start_on(on, listen).err().expect("cannot listen there").to_string()
+    start_on(on, listen)
+        .err()
+        .expect("cannot listen there")
+        .to_string()
 }
 
 /// A directory for one test's sockets.
@@ -66,11 +72,14 @@ fn has_ipv6() -> bool {
 
 /// The server's end of a client's connection, found among this process's descriptors.
 fn server_end(client: &Client) -> OwnedFd {
-    let itself = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).unwrap();
+    let itself =
+        rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).unwrap();
     let entries = std::fs::read_dir("/proc/self/fd").unwrap();
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|number| rustix::process::pidfd_getfd(&itself, number, PidfdGetfdFlags::empty()).ok())
+        .filter_map(|number| {
+            rustix::process::pidfd_getfd(&itself, number, PidfdGetfdFlags::empty()).ok()
+        })
         .find(|descriptor| {
             socket2::SockRef::from(descriptor)
                 .peer_addr()

@@ -51,13 +51,21 @@ impl App for Crowded {
         let alive = Alive::new(&self.alive);
         match request.path() {
             "/echo" => Ok(Response::stream(None, request.into_body())),
-            "/sum" => Ok(Response::text(request.body().collect().await?.len().to_string())),
+            "/sum" => Ok(Response::text(
+                request.body().collect().await?.len().to_string(),
+            )),
             "/never" => std::future::pending().await,
             "/nap" => {
                 lanner::sleep(std::time::Duration::from_millis(3)).await;
                 Ok(Response::text("rested"))
             }
-            "/much" => Ok(Response::stream(None, Plenty { left: 100 * PIECE, taken: Arc::default() })),
+            "/much" => Ok(Response::stream(
+                None,
+                Plenty {
+                    left: 100 * PIECE,
+                    taken: Arc::default(),
+                },
+            )),
             "/upgrade" => Ok(Response::upgrade("x", move |mut stream| async move {
                 let _alive = alive;
                 while let Some(Ok(bytes)) = stream.read().await {
@@ -76,19 +84,24 @@ const POST: &str = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chun
 /// The first half of what a client does.
 fn begin(client: &mut Client, behaviour: u64) {
     match behaviour {
-        0 => drop(client.ask("/")),
-        1 => drop(client.ask("/1").ask("/nap").ask("/3").ask("/nap")),
-        2 | 3 => drop(client.send("GET / HTTP/1.1\r\nhost: te")),
-        4 => drop(client.send(POST).send("5\r\nhel")),
-        5 => drop(client.send(POST).send("5\r\nhello\r\n")),
-        6 => drop(client.send("\0\0\0")),
-        7 => {}
-        8 => drop(client.ask("/never")),
-        9 => drop(client.send("GET /upgrade HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhey")),
-        10 => drop(client.ask("/much")),
-        11 => client.ask("/nap").finish(),
-        _ => drop(client.send("POST /sum HTTP/1.1\r\nhost: test\r\ncontent-length: 40000\r\n\r\n")),
-    }
+        0 => client.ask("/"),
+        1 => client.ask("/1").ask("/nap").ask("/3").ask("/nap"),
+        2 | 3 => client.send("GET / HTTP/1.1\r\nhost: te"),
+        4 => client.send(POST).send("5\r\nhel"),
+        5 => client.send(POST).send("5\r\nhello\r\n"),
+        6 => client.send("\0\0\0"),
+        7 => client,
+        8 => client.ask("/never"),
+        9 => client.send(
+            "GET /upgrade HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhey",
+        ),
+        10 => client.ask("/much"),
+        11 => {
+            client.ask("/nap").finish();
+            client
+        }
+        _ => client.send("POST /sum HTTP/1.1\r\nhost: test\r\ncontent-length: 40000\r\n\r\n"),
+    };
 }
 
 /// The second half, after which the client is gone.
@@ -149,8 +162,16 @@ fn crowd(server: &Fixture, seed: u64) {
 /// The most memory this process has had, in bytes.
 fn memory_peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim()
+        .strip_suffix(" kB")
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * 1024
 }
 
 on_every_driver! {

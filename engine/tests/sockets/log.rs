@@ -21,9 +21,6 @@ fn logged(on: Driver, test: &str, format: LogAccess) -> Option<Vec<String>> {
             }
         });
         let mut client = server.connect();
-        client.send("GET /a?b=\"c HTTP/1.1\r\nhost: test\r\n\r\n");
-        client.answer();
-        let mut client = server.connect();
         client.send("GET /a?b=c HTTP/1.1\r\nhost: test\r\nuser-agent: a \"quoted\" one\r\nreferer: http://r/\r\n\r\n");
         assert_eq!(client.answer().status, 200);
         client.send("HEAD /head HTTP/1.1\r\nhost: test\r\n\r\n");
@@ -33,11 +30,21 @@ fn logged(on: Driver, test: &str, format: LogAccess) -> Option<Vec<String>> {
         assert_eq!(client.answer().status, 413);
         let mut gone = server.connect();
         gone.ask("/wait");
-        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 5);
+        server.until("dispatched", |counters| {
+            counters.count(lanner::Count::Requests) == 5
+        });
         gone.reset();
     })?;
-    // The test harness prints in the same place.
-    Some(printed.lines().filter(|line| line.contains("127.0.0.1")).map(str::to_owned).collect())
+    // The test harness prints in the same place, and begins the line itself.
+    let begins = if format == LogAccess::Json {
+        "{\"time\":"
+    } else {
+        "127.0.0.1 - - ["
+    };
+    let lines = printed
+        .lines()
+        .filter_map(|line| Some(line[line.find(begins)?..].to_owned()));
+    Some(lines.collect())
 }
 
 on_every_driver! {
@@ -50,10 +57,9 @@ on_every_driver! {
             "\"GET /a?b=c HTTP/1.1\" 200 13 \"http://r/\" \"a \\\"quoted\\\" one\"",
             "\"HEAD /head HTTP/1.1\" 200 0 \"-\" \"-\"",
             "\"GET /fail HTTP/1.1\" 500 26 \"-\" \"-\"",
-            "\"POST /sum HTTP/1.1\" 413 0 \"-\" \"-\"",
+            "\"POST /sum HTTP/1.1\" 413 62 \"-\" \"-\"",
             "\"GET /wait HTTP/1.1\" 499 0 \"-\" \"-\"",
         ]);
-        assert!(lines.iter().all(|line| line.starts_with("127.0.0.1 - - [")), "{lines:?}");
     }
 
     fn the_json_format_has_an_object_for_each_request(on) {
@@ -61,7 +67,7 @@ on_every_driver! {
             return;
         };
         assert_eq!(lines.len(), 5);
-        assert!(lines.iter().all(|line| line.starts_with("{\"time\":") && line.ends_with('}')));
+        assert!(lines.iter().all(|line| line.ends_with('}')), "{lines:?}");
         for part in [
             "\"client.address\":\"127.0.0.1\"",
             "\"http.request.method\":\"GET\"",

@@ -93,12 +93,14 @@ on_every_driver! {
         let address = listener.local_addr().unwrap();
         let server = serve(on, |_| {}, |request: Request| async move {
             let mut connection = lanner::connect(peer(&request)).await?;
+            connection.write_all(b"x").await?;
             let outcome = connection.read(&mut [0; 10]).await;
             Ok(Response::text(format!("{:?}", outcome.unwrap_err().kind())))
         });
         let mut client = server.connect();
         client.ask(&format!("/?{address}"));
-        let (stream, _) = listener.accept().unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0]).unwrap();
         socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
         drop(stream);
         assert_eq!(client.answer().text(), "ConnectionReset");

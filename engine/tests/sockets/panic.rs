@@ -34,7 +34,10 @@ impl http_body::Body for Trap {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.mine.is_none() && self.begun {
             panic!("in a body");
         }
@@ -69,8 +72,20 @@ impl App for Fragile {
                     lanner::sleep(std::time::Duration::from_millis(1)).await;
                     panic!("after an await")
                 }
-                "/body" => Ok(Response::stream(None, Trap { begun: false, mine: None })),
-                "/body-drop" => Ok(Response::stream(None, Trap { begun: false, mine: Some(Mine) })),
+                "/body" => Ok(Response::stream(
+                    None,
+                    Trap {
+                        begun: false,
+                        mine: None,
+                    },
+                )),
+                "/body-drop" => Ok(Response::stream(
+                    None,
+                    Trap {
+                        begun: false,
+                        mine: Some(Mine),
+                    },
+                )),
                 "/drop" => {
                     let _mine = Mine;
                     Ok(Response::text("lost"))
@@ -112,9 +127,15 @@ fn panicking_handler() -> std::future::Ready<()> {
 }
 
 fn fragile(on: Driver) -> Fixture {
+    // Somebody reads the log, so that what is logged is made into text.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::sink)
+        .try_init();
     // What is expected need not be printed.
     std::panic::set_hook(Box::new(|info| {
-        let expected = std::thread::current().name().is_some_and(|name| name.starts_with("lanner-"));
+        let expected = std::thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with("lanner-"));
         if !expected {
             eprintln!("{info}");
         }
@@ -124,7 +145,9 @@ fn fragile(on: Driver) -> Fixture {
 
 fn is_well(server: &Fixture, panics: u64) {
     assert_eq!(server.connect().get("/").text(), "well");
-    server.until("every panic is counted", |counters| counters.count(Count::Panics) == panics);
+    server.until("every panic is counted", |counters| {
+        counters.count(Count::Panics) == panics
+    });
 }
 
 on_every_driver! {

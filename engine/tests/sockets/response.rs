@@ -31,7 +31,8 @@ impl Pieces {
     }
 
     fn failing(mut self) -> Self {
-        self.0.push_back(Err(std::io::Error::other("the disk is gone").into()));
+        self.0
+            .push_back(Err(std::io::Error::other("the disk is gone").into()));
         self
     }
 }

@@ -1,7 +1,10 @@
 //! A server in this process for one test. When the test ends, the server must have lost no connection on the way.
 
 use crate::client::Client;
-use lanner::{App, BoxApp, Count, Counters, Limits, Server, ServerHandle, StartError, WorkerInfo, machine};
+use lanner::{
+    App, BoxApp, Count, Counters, Limits, Server, ServerHandle, StartError, Trip, WorkerInfo,
+    machine,
+};
 use lanner_limits::{Driver, Setting, Source};
 use std::net::SocketAddr;
 use std::sync::mpsc::channel;
@@ -17,13 +20,16 @@ pub(crate) fn limits(driver: Driver) -> Limits {
 
 /// The settings of tests, listening as told.
 pub(crate) fn listening(driver: Driver, listen: &str) -> Limits {
-    let settings = [("listen", listen), ("workers", "1"), ("timer_resolution", "8ms")].map(
-        |(name, value)| Setting {
-            name: name.into(),
-            value: value.into(),
-            source: Source::CommandLine,
-        },
-    );
+    let settings = [
+        ("listen", listen),
+        ("workers", "1"),
+        ("timer_resolution", "8ms"),
+    ]
+    .map(|(name, value)| Setting {
+        name: name.into(),
+        value: value.into(),
+        source: Source::CommandLine,
+    });
     let mut limits = Limits::resolve(settings, machine()).unwrap().limits;
     limits.driver = driver;
     limits.shutdown_timeout = Duration::from_secs(5);
@@ -89,6 +95,13 @@ impl Fixture {
         );
     }
 
+    /// Waits until a limit was hit so often. (Counters follow the write that an answer is read from.)
+    pub(crate) fn until_hits(&self, trip: Trip, hits: u64) {
+        self.until(&format!("{hits} hits of {trip}"), |counters| {
+            counters.hits(trip) == hits
+        });
+    }
+
     /// Waits until so many connections are open.
     pub(crate) fn until_open(&self, connections: u64) {
         self.until(&format!("{connections} are open"), |counters| {
@@ -98,11 +111,15 @@ impl Fixture {
 
     /// Waits for the server to end by itself, after a stop.
     pub(crate) fn join(&mut self) {
-        let Some(server) = self.server.take() else { return };
+        let Some(server) = self.server.take() else {
+            return;
+        };
         let (sender, receiver) = channel();
         std::thread::spawn(move || sender.send(server.join()));
         let outcome = receiver.recv_timeout(PATIENCE);
-        outcome.expect("the server did not end").expect("a worker failed");
+        outcome
+            .expect("the server did not end")
+            .expect("a worker failed");
         let counters = self.counters();
         assert_eq!(
             (counters.open(), counters.count(Count::Accepted)),

@@ -33,19 +33,23 @@ on_every_driver! {
         holding.ask("/hold");
         gate.until_arrived(1);
         // Requests on open connections, and connections that nobody has accepted.
-        open.iter_mut().for_each(|client| drop(client.ask("/open")));
+        for client in &mut open {
+            client.ask("/open");
+        }
         let mut queued: Vec<Client> = (0..40).map(|_| server.connect()).collect();
-        queued.iter_mut().for_each(|client| drop(client.ask("/queued").ask("/behind")));
+        for client in &mut queued {
+            client.ask("/queued").ask("/behind");
+        }
         server.handle().stop();
         release.send(()).unwrap();
 
         for client in &mut open {
-            let answer = client.answer();
-            assert_eq!((answer.text(), answer.closes()), ("/open", true));
+            // Whether it still announces the close depends on when the stop was seen.
+            assert_eq!(client.answer().text(), "/open");
             client.expect_end();
         }
         for client in &mut queued {
-            // Which answer is the last one depends on when the stop was seen, but there is a first one.
+            // An answer that does not announce the close promises the next one.
             let answer = client.answer();
             assert_eq!(answer.text(), "/queued");
             if !answer.closes() {
@@ -144,7 +148,7 @@ on_every_driver! {
         assert!(began.elapsed() >= timeout);
         server.join();
         assert_eq!(server.counters().ended(EndReason::AppShutdownTimeout), 1);
-        assert_eq!(server.counters().hits(Trip::ShutdownTimeout), 1);
+        server.until_hits(Trip::ShutdownTimeout, 1);
     }
 
     fn an_upgraded_connection_does_not_hold_up_the_end(on) {

@@ -84,6 +84,7 @@ on_every_driver! {
         server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
         assert_eq!(server.connect().get("/").text(), "here");
         assert!(client.hears_nothing());
+        client.reset();
     }
 
     fn a_spawned_task_outlives_its_request(on) {

@@ -44,7 +44,7 @@ on_every_driver! {
         let answer = takes_short(began, || client.answer());
         assert_eq!((answer.status, answer.closes()), (408, true));
         client.expect_end();
-        assert_eq!(server.counters().hits(Trip::HeaderTimeout), 1);
+        server.until_hits(Trip::HeaderTimeout, 1);
     }
 
     fn bytes_that_trickle_do_not_extend_a_heads_time(on) {
@@ -78,7 +78,7 @@ on_every_driver! {
         let began = Instant::now();
         assert_eq!(takes_short(began - Duration::from_millis(5), || client.answer()).status, 408);
         client.expect_end();
-        assert_eq!(server.counters().hits(Trip::HeaderTimeout), 1);
+        server.until_hits(Trip::HeaderTimeout, 1);
     }
 
     fn a_body_of_which_nothing_comes_is_answered_408(on) {
@@ -98,7 +98,7 @@ on_every_driver! {
         assert_eq!((answer.status, answer.closes()), (408, true));
         client.expect_end();
         assert_eq!(errors.recv().unwrap(), Err(BodyError::Trip(Trip::MinBodyRate)));
-        assert_eq!(server.counters().hits(Trip::MinBodyRate), 1);
+        server.until_hits(Trip::MinBodyRate, 1);
     }
 
     fn a_body_that_trickles_is_answered_408(on) {
@@ -174,7 +174,7 @@ on_every_driver! {
         let began = Instant::now();
         takes_short(began - Duration::from_millis(5), || client.expect_end());
         server.until("counted", |counters| counters.ended(EndReason::KeepAliveTimeout) == 1);
-        assert_eq!(server.counters().hits(Trip::KeepaliveTimeout), 1);
+        server.until_hits(Trip::KeepaliveTimeout, 1);
     }
 
     fn an_answer_that_takes_too_long_is_a_504(on) {
@@ -195,7 +195,7 @@ on_every_driver! {
         let answer = takes_short(began, || client.get("/slow"));
         assert_eq!((answer.status, answer.closes()), (504, true));
         client.expect_end();
-        assert_eq!(server.counters().hits(Trip::RequestTimeout), 1);
+        server.until_hits(Trip::RequestTimeout, 1);
     }
 
     fn a_stream_beyond_the_request_timeout_is_reset(on) {
@@ -219,7 +219,7 @@ on_every_driver! {
         let mut client = Client::with_small_window(server.address());
         client.ask("/");
         server.until("cut", |counters| counters.ended(EndReason::MinResponseDataRate) == 1);
-        assert_eq!(server.counters().hits(Trip::MinResponseRate), 1);
+        server.until_hits(Trip::MinResponseRate, 1);
         assert_eq!(client.rest().1, End::Reset);
     }
 
@@ -256,7 +256,7 @@ on_every_driver! {
         assert_eq!(client.answer().status, 200);
         takes_short(began, || client.rest());
         server.until("counted", |counters| counters.ended(EndReason::BodyDrain) == 1);
-        assert_eq!(server.counters().hits(Trip::BodyDrainTimeout), 1);
+        server.until_hits(Trip::BodyDrainTimeout, 1);
     }
 
     fn a_client_that_never_closes_is_not_waited_for_for_ever(on) {
@@ -318,7 +318,7 @@ on_every_driver! {
         let began = Instant::now();
         let mut client = server.connect();
         assert_eq!(takes_short(began, || client.ask("/").rest()), (Vec::new(), End::Reset));
-        assert_eq!(server.counters().hits(Trip::MaxConnectionAge), 1);
+        server.until_hits(Trip::MaxConnectionAge, 1);
     }
 
     fn a_connection_has_its_share_of_requests(on) {
@@ -330,7 +330,7 @@ on_every_driver! {
         let last = client.answer();
         assert_eq!((last.text(), last.closes()), ("/3", true));
         client.expect_end();
-        let counters = server.counters();
-        assert_eq!((counters.hits(Trip::MaxRequestsPerConnection), counters.count(Count::Requests)), (1, 3));
+        server.until_hits(Trip::MaxRequestsPerConnection, 1);
+        assert_eq!(server.counters().count(Count::Requests), 3);
     }
 }

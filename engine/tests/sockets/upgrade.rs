@@ -17,7 +17,8 @@ fn shout() -> impl App + Clone + Send + Sync {
         }
         Ok(Response::upgrade("shout", |mut stream| async move {
             while let Some(Ok(bytes)) = stream.read().await {
-                if stream.write(bytes.to_ascii_uppercase()).await.is_err() || bytes.contains(&b'.') {
+                if stream.write(bytes.to_ascii_uppercase()).await.is_err() || bytes.contains(&b'.')
+                {
                     return;
                 }
             }
@@ -112,7 +113,7 @@ on_every_driver! {
         second.expect_end();
         drop(second);
         server.until_open(1);
-        assert_eq!(server.counters().hits(Trip::MaxUpgradedConnections), 1);
+        server.until_hits(Trip::MaxUpgradedConnections, 1);
         // The first one has left the other count: there is room for two.
         let (mut third, mut fourth) = (server.connect(), server.connect());
         assert_eq!((third.get("/").status, fourth.get("/").status), (200, 200));

@@ -38,7 +38,7 @@ impl Ring {
     ///
     /// # Errors
     /// Why there can be none.
-    pub(super) fn probe(workers: usize) -> io::Result<Self> {
+    pub(in crate::runtime) fn probe(workers: usize) -> io::Result<Self> {
         // On a thread of its own: whoever starts a server may itself run on monoio, which cannot be nested.
         let probing = std::thread::Builder::new()
             .name("lanner-probe".into())

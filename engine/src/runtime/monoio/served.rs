@@ -235,6 +235,8 @@ enum Stop {
     Heard,
     /// Something was waiting in the socket; a read will bring it.
     Awaited,
+    /// It has been read.
+    Due,
 }
 
 impl<'a, D: Dispatch> Served<'a, D> {
@@ -283,15 +285,19 @@ impl<'a, D: Dispatch> Served<'a, D> {
         if news.has(News::QUIET) {
             self.fall_quiet();
         }
-        true
+        news != News::QUIET || self.waiting == Waiting::Here
     }
 
     /// Nothing has happened for a moment: an idle connection holds no buffer.
     fn fall_quiet(&mut self) {
+        if self.waiting != Waiting::Here {
+            return;
+        }
         if self.reading {
             self.waiting = Waiting::GivingUp;
+            // On monoio's epoll driver this wakes the very task that runs: once, not for ever.
             self.canceller = std::mem::take(&mut self.canceller).cancel();
-        } else if matches!(self.arrived, Arrived::Nothing) {
+        } else {
             self.park();
         }
     }
@@ -327,18 +333,27 @@ impl<'a, D: Dispatch> Served<'a, D> {
         let gave_up = self.waiting == Waiting::GivingUp;
         self.waiting = Waiting::Here;
         match result.map_err(|error| Errno::from_io_error(&error)) {
-            Ok(0) => self.arrived = Arrived::End,
+            Ok(0) => {
+                self.arrived = Arrived::End;
+                self.note_read();
+            }
             // A read that was to be cancelled may have completed all the same.
             Ok(count) => {
                 self.large = piece::is_large(count);
                 self.arrived = Arrived::Bytes { buffer, from: 0 };
-                return;
+                return self.note_read();
             }
             Err(Some(Errno::CANCELED)) if gave_up => self.park(),
             Err(Some(Errno::AGAIN | Errno::INTR | Errno::CANCELED)) => {}
             Err(_) => self.shell.worker.borrow_mut().handle_reset(self.key),
         }
         self.shell.spare.borrow_mut().was_read_into(buffer);
+    }
+
+    fn note_read(&mut self) {
+        if self.stop == Some(Stop::Awaited) {
+            self.stop = Some(Stop::Due);
+        }
     }
 
     fn handle_write(&mut self, (result, mut piece): Outcome<Piece>) {
@@ -371,7 +386,6 @@ impl<'a, D: Dispatch> Served<'a, D> {
         if self.ended.is_some() {
             return self.ended;
         }
-        self.shell.note_activity_of(self.slot, self.waiting_for_input());
         let mut worker = self.shell.worker.borrow_mut();
         for _ in 0..SERVES_PER_TURN {
             self.deliver(&mut worker);
@@ -389,6 +403,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
                     self.wants_read = read;
                     if !self.can_deliver(&mut worker) && !self.pass_on_stop(&mut worker, now) {
                         self.unpark();
+                        self.note_activity();
                         return None;
                     }
                 }
@@ -455,8 +470,8 @@ impl<'a, D: Dispatch> Served<'a, D> {
                 self.stop = Some(Stop::Awaited);
                 return false;
             }
-            Some(Stop::Awaited) if self.reading || self.may_read() => return false,
-            Some(Stop::Heard | Stop::Awaited) => {}
+            Some(Stop::Awaited) if self.wants_read => return false,
+            Some(_) => {}
         }
         self.stop = None;
         worker.handle_stop(self.key, now);
@@ -468,11 +483,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
         rustix::net::recv(self.socket, &mut [0u8], flags).is_ok()
     }
 
-    fn waiting_for_input(&self) -> bool {
-        !matches!(self.waiting, Waiting::Parked { .. })
-    }
-
-    /// Takes the socket back from the hub if it was not told to watch for input, which is wanted now.
+    /// Takes the socket back from the hub if a read is to be begun now, which the hub does not watch for.
     fn unpark(&mut self) {
         let stops = self.stop == Some(Stop::Awaited);
         if let Waiting::Parked { read } = self.waiting
@@ -480,7 +491,12 @@ impl<'a, D: Dispatch> Served<'a, D> {
             && (!read || stops)
         {
             self.waiting = Waiting::Here;
-            self.shell.note_activity_of(self.slot, true);
+        }
+    }
+
+    fn note_activity(&self) {
+        if !matches!(self.waiting, Waiting::Parked { .. }) {
+            self.shell.note_activity(self.slot);
         }
     }
 }

@@ -1,0 +1,281 @@
+//! Sending what the app answers: a whole body at once, a stream as it comes, or another protocol.
+
+use super::{Connection, Progress, plain};
+use crate::caught::caught;
+use crate::counters::Count;
+use crate::exchange::{Dispatch, Stage};
+use crate::response::{self, Response, ResponseBody};
+use crate::upgrade::Upgraded;
+use crate::worker::Shared;
+use bytes::Buf as _;
+use lanner_limits::{Moment, Trip};
+use lanner_protocol::{BodyLength, EndReason, Fields, ResponseHead, Status};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+/// How many pieces of a response body are taken from the app before other connections get their turn.
+const BODY_PIECES_PER_TURN_MAX: usize = 64;
+
+impl Connection {
+    /// Begins the app's answer, and ends it too where the body is whole.
+    pub(super) fn respond<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        response: Response,
+        now: Moment,
+    ) {
+        let Response {
+            status,
+            fields,
+            body,
+        } = response;
+        let mut turn = shared.turn(&mut self.output, now);
+        let (length, complete) = match &body {
+            ResponseBody::Empty => (BodyLength::Known(0), true),
+            ResponseBody::Whole(bytes) => (BodyLength::Known(bytes.len() as u64), true),
+            ResponseBody::Stream { length, .. } => {
+                (length.map_or(BodyLength::Unknown, BodyLength::Known), false)
+            }
+            ResponseBody::Upgrade { .. } => return self.upgrade(shared, slot, fields, body, now),
+            ResponseBody::Reset => {
+                self.http.abort(EndReason::AbortedByApp);
+                return self.end_exchange(shared, true, now);
+            }
+        };
+        let head = ResponseHead {
+            status,
+            fields: &fields,
+            length,
+        };
+        if let Err(error) = self.http.respond(&mut turn, &head, complete) {
+            tracing::error!(%error, connection = self.info.id, "the app's response cannot be sent");
+            response::recycle(fields);
+            caught(&shared.counters, "while its answer was dropped", || {
+                drop(body);
+            });
+            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+        }
+        response::recycle(fields);
+        match body {
+            ResponseBody::Whole(bytes) => {
+                // The length announced is the body's own.
+                let _ = self.http.send(&mut turn, bytes);
+                self.finish(shared, None, now);
+            }
+            ResponseBody::Stream { stream, .. } => {
+                let exchange = shared.exchanges.slot(slot);
+                exchange.stage = Stage::Streaming(stream);
+                exchange.due = true;
+                if !self.http.sends_body() {
+                    self.finish(shared, None, now);
+                }
+            }
+            _ => self.finish(shared, None, now),
+        }
+    }
+
+    pub(super) fn finish<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        trailers: Option<&Fields>,
+        now: Moment,
+    ) {
+        let mut turn = shared.turn(&mut self.output, now);
+        let finished = self.http.finish(&mut turn, trailers);
+        if let Err(error) = &finished {
+            tracing::error!(%error, connection = self.info.id, "the app's response could not be completed");
+        }
+        self.end_exchange(shared, finished.is_err(), now);
+    }
+
+    pub(super) fn drive_stream<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        now: Moment,
+    ) -> Progress {
+        if !shared.exchanges.slot(slot).due {
+            return Progress::Stalled;
+        }
+        for _ in 0..BODY_PIECES_PER_TURN_MAX {
+            // When the backlog has gone out, the driver gives another turn.
+            if self.output.len() >= shared.limits.response_buffer {
+                return Progress::Stalled;
+            }
+            let exchange = shared.exchanges.slot(slot);
+            let waker = exchange.waker().clone();
+            let Stage::Streaming(stream) = &mut exchange.stage else {
+                return Progress::Stalled;
+            };
+            exchange.link.attend(true);
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                stream.as_mut().poll_frame(&mut Context::from_waker(&waker))
+            }));
+            exchange.link.attend(false);
+            let frame = match polled {
+                Ok(Poll::Pending) => {
+                    exchange.due = false;
+                    return Progress::Stalled;
+                }
+                Ok(Poll::Ready(None)) => {
+                    self.finish(shared, None, now);
+                    return Progress::Made;
+                }
+                Ok(Poll::Ready(Some(Ok(frame)))) => frame,
+                Ok(Poll::Ready(Some(Err(error)))) => {
+                    caught(&shared.counters, "in the error it returned", || {
+                        tracing::warn!(%error, connection = self.info.id, "the app failed within its response");
+                        drop(error);
+                    });
+                    return self.fail_response(shared, now);
+                }
+                Err(_) => {
+                    shared.counters.add(Count::Panics);
+                    tracing::error!(
+                        connection = self.info.id,
+                        "the app panicked within its response"
+                    );
+                    return self.fail_response(shared, now);
+                }
+            };
+            let mut turn = shared.turn(&mut self.output, now);
+            match frame.into_data() {
+                Ok(mut piece) => {
+                    if let Err(error) = self
+                        .http
+                        .send(&mut turn, piece.copy_to_bytes(piece.remaining()))
+                    {
+                        tracing::error!(%error, connection = self.info.id, "the app's response is too long");
+                        self.end_exchange(shared, true, now);
+                        return Progress::Made;
+                    }
+                }
+                Err(frame) => {
+                    let trailers = response::trailers(frame);
+                    self.finish(shared, trailers.as_ref(), now);
+                    return Progress::Made;
+                }
+            }
+        }
+        Progress::Yield
+    }
+
+    /// What is out cannot be taken back: the connection is reset, so that the client cannot take it for the whole.
+    fn fail_response<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
+        self.http.abort(EndReason::ErrorAfterStartingResponse);
+        self.end_exchange(shared, true, now);
+        Progress::Made
+    }
+
+    fn upgrade<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        fields: Fields,
+        body: ResponseBody,
+        now: Moment,
+    ) {
+        let ResponseBody::Upgrade { protocol, handler } = body else {
+            return;
+        };
+        let mut turn = shared.turn(&mut self.output, now);
+        if !shared
+            .admission
+            .try_upgrade(shared.limits.max_upgraded_connections)
+        {
+            self.http
+                .refuse(&mut turn, Trip::MaxUpgradedConnections.into());
+            caught(&shared.counters, "while its upgrade was refused", || {
+                drop(handler);
+            });
+            return self.end_exchange(shared, true, now);
+        }
+        if let Err(error) = self.http.respond_upgrade(&mut turn, protocol, &fields) {
+            shared.admission.end_upgrade();
+            tracing::error!(%error, connection = self.info.id, "the request did not offer an upgrade");
+            caught(&shared.counters, "while its upgrade was refused", || {
+                drop(handler);
+            });
+            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+        }
+        response::recycle(fields);
+        let exchange = shared.exchanges.slot(slot);
+        exchange.link.reopen();
+        exchange.stage = Stage::Upgraded(handler(Upgraded::new(exchange.link.clone())));
+        exchange.due = true;
+    }
+
+    pub(super) fn drive_upgrade<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        slot: u32,
+        now: Moment,
+    ) -> Progress {
+        let exchange = shared.exchanges.slot(slot);
+        if std::mem::take(&mut exchange.due) {
+            let waker = exchange.waker().clone();
+            let Stage::Upgraded(handler) = &mut exchange.stage else {
+                return Progress::Stalled;
+            };
+            exchange.link.attend(true);
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                handler.as_mut().poll(&mut Context::from_waker(&waker))
+            }));
+            exchange.link.attend(false);
+            let finished = match polled {
+                Ok(polled) => polled.is_ready(),
+                Err(_) => {
+                    shared.counters.add(Count::Panics);
+                    tracing::error!(
+                        connection = self.info.id,
+                        "the handler of an upgraded connection panicked"
+                    );
+                    true
+                }
+            };
+            let link = exchange.link.clone();
+            self.send_upgraded(
+                shared,
+                &link,
+                if finished {
+                    usize::MAX
+                } else {
+                    shared.limits.response_buffer
+                },
+                now,
+            );
+            if finished {
+                self.finish(shared, None, now);
+                return Progress::Made;
+            }
+            return Progress::Stalled;
+        }
+        let link = exchange.link.clone();
+        let bytes_max = shared.limits.response_buffer;
+        if self.send_upgraded(shared, &link, bytes_max, now) {
+            Progress::Made
+        } else {
+            Progress::Stalled
+        }
+    }
+
+    fn send_upgraded<D: Dispatch>(
+        &mut self,
+        shared: &Shared<D>,
+        link: &crate::link::Link,
+        bytes_max: usize,
+        now: Moment,
+    ) -> bool {
+        let mut sent = false;
+        while self.output.len() < bytes_max {
+            let Some(bytes) = link.take_outgoing() else {
+                break;
+            };
+            let mut turn = shared.turn(&mut self.output, now);
+            let _ = self.http.send(&mut turn, bytes);
+            sent = true;
+        }
+        sent
+    }
+}

@@ -1,0 +1,315 @@
+//! The worker's main future. It runs once after all connections' tasks: answers what is no read or write of a
+//! connection, tells the tasks of what is due, and ends the turn. So input goes before timers.
+//!
+//! Everything but the connections' reads and writes stands in one epoll of our own, which monoio watches as one
+//! descriptor on either of its drivers: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the
+//! sockets of silent connections.
+
+use super::served;
+use super::shell::{News, Shell};
+use crate::control::{Control, StopPlan, StopStep};
+use crate::counters::Count;
+use crate::exchange::Dispatch;
+use crate::listener::{Accepted, Refused};
+use crate::runtime::accepting::{Accepting, FIRST_LISTENER};
+use crate::runtime::{Setup, turn};
+use crate::slab::Key;
+use crate::worker::Verdict;
+use lanner_limits::Moment;
+use monoio::net::UnixStream;
+use monoio::time::Sleep;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::AsFd;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Events taken from the epoll at once.
+const EVENTS_PER_TURN: usize = 256;
+
+/// What an event's number means when it is neither a listener's nor a connection's key.
+const REACTOR: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
+
+/// See the file's comment.
+pub(super) struct Hub<D: Dispatch> {
+    shell: Rc<Shell<D>>,
+    accepting: Accepting,
+    control: Arc<Control>,
+    stop: StopPlan,
+    /// When the sleep in progress ends.
+    armed: Option<Moment>,
+    /// Everything has ended but the watch over the epoll.
+    ending: bool,
+    /// Kept for their memory.
+    due: Vec<Key>,
+    events: Vec<Event>,
+}
+
+impl<D: Dispatch> Hub<D> {
+    pub(super) fn new(setup: Setup<D>) -> io::Result<Self> {
+        let Setup {
+            mut worker,
+            listeners,
+            control,
+            origin,
+        } = setup;
+        let hub = epoll::create(CreateFlags::CLOEXEC)?;
+        let context = worker.context.clone();
+        let (wake, reactor) = (EventData::new_u64(WAKE), EventData::new_u64(REACTOR));
+        epoll::add(&hub, context.ready.event(), wake, EventFlags::IN)?;
+        epoll::add(&hub, context.reactor.descriptor(), reactor, EventFlags::IN)?;
+        let now = turn::first(&mut worker, origin);
+        let accepting = Accepting::new(listeners, &worker.shared.limits, now);
+        accepting.watch(hub.as_fd())?;
+        Ok(Self {
+            shell: Rc::new(Shell::new(worker, hub, now)),
+            accepting,
+            control,
+            stop: StopPlan::Running,
+            armed: None,
+            ending: false,
+            due: Vec::new(),
+            events: Vec::with_capacity(EVENTS_PER_TURN),
+        })
+    }
+
+    /// Serves until the worker has stopped. Nothing is in flight then.
+    pub(super) async fn run(mut self, started: impl FnOnce()) -> io::Result<()> {
+        // A stream only in name: all that is asked of it is whether it is readable.
+        let watched = UnixStream::from_std(self.shell.hub.try_clone()?.into())?;
+        let mut watch = pin!(Some(watched.readable(false)));
+        let mut sleep = pin!(None::<Sleep>);
+        started();
+        poll_fn(|context| {
+            self.shell.set_hub_waker(context.waker());
+            self.shell.begin_turn();
+            if has_completed(&mut watch, context) && self.ending {
+                return Poll::Ready(Ok(()));
+            }
+            if self.shell.looks_first() {
+                if watch.is_none() {
+                    self.answer();
+                    watch.set(Some(watched.readable(false)));
+                }
+                if let Err(error) = self.tell_of_due() {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            // Those who were told something run first; the last of them brings us back.
+            if self.shell.take_told() {
+                return Poll::Pending;
+            }
+            // monoio's epoll driver answers at once if there is more, its ring with the next turn.
+            let more = has_completed(&mut watch, context);
+            if has_completed(&mut sleep, context) {
+                self.armed = None;
+            }
+            self.end_turn(more, &mut sleep, context);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Answers the events in the epoll.
+    fn answer(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        let at_once = Duration::ZERO.try_into().ok();
+        // Interrupted, it is asked again in the next turn: what is ready stays so.
+        let _ = epoll::wait(
+            &self.shell.hub,
+            rustix::buffer::spare_capacity(&mut events),
+            at_once.as_ref(),
+        );
+        for event in events.drain(..) {
+            // The event is packed: its parts are copied out.
+            let (number, flags) = (event.data.u64(), event.flags);
+            match number {
+                WAKE => self.shell.worker.borrow().context.ready.clear_event(),
+                REACTOR => {
+                    let context = self.shell.worker.borrow().context.clone();
+                    context.reactor.look();
+                }
+                FIRST_LISTENER..WAKE => self.accept((number - FIRST_LISTENER) as usize),
+                bits => {
+                    let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+                    let news = if broken { News::BROKEN } else { News::READABLE };
+                    self.shell.tell(Key::from_bits(bits), news);
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    /// Tells the connections that have something to do without input, and goes on with a stop.
+    fn tell_of_due(&mut self) -> io::Result<()> {
+        let now = self.shell.now();
+        let mut due = std::mem::take(&mut self.due);
+        self.shell.worker.borrow_mut().collect(now, &mut due);
+        for key in due.drain(..) {
+            self.shell.tell(key, News::SERVE);
+        }
+        self.due = due;
+        self.shell.tell_the_quiet();
+        self.accepting.resume(self.shell.hub.as_fd(), now)?;
+        self.follow_stop();
+        if let Some(log) = &mut self.shell.worker.borrow_mut().shared.access_log {
+            log.hand_over();
+        }
+        Ok(())
+    }
+
+    /// All tasks have run: has monoio wait until something happens or is due.
+    fn end_turn(
+        &mut self,
+        more: bool,
+        sleep: &mut Pin<&mut Option<Sleep>>,
+        context: &mut Context<'_>,
+    ) {
+        let worker = self.shell.worker.borrow();
+        let before = turn::ends(&worker);
+        let over = worker.connections() == 0 && self.shell.tasks() == 0;
+        self.ending = self.stop.is_draining() && over;
+        let due = [
+            worker.next_due(before),
+            self.stop.due(),
+            self.accepting.due(),
+            self.shell.quiet_due(),
+        ];
+        let due = due.into_iter().flatten().min();
+        let ready = &worker.context.ready;
+        let idle = ready.fall_asleep() && !more && !self.ending;
+        let planned = match due {
+            _ if !idle => Some(Duration::ZERO),
+            due => due.map(|due| due.since(before)),
+        };
+        self.shell.end_turn(planned);
+        if let (Some(planned), Some(due)) = (planned, due)
+            && !planned.is_zero()
+            && self.armed.is_none_or(|armed| due < armed)
+        {
+            sleep.set(Some(monoio::time::sleep(planned)));
+            self.armed = Some(due);
+            if !has_completed(sleep, context) {
+                return;
+            }
+            self.armed = None;
+        } else if planned.is_none_or(|planned| !planned.is_zero()) {
+            return;
+        }
+        // Known fault of monoio 0.2.4: tasks that wake one another keep it from asking the kernel for anything. So
+        // whoever has more to do waits like everybody else, for a wait that ends at once. The counter can only overflow
+        // when it is far from zero, and then the wait ends all the same.
+        let _ = rustix::io::write(ready.event(), &1u64.to_ne_bytes());
+    }
+
+    fn accept(&mut self, number: usize) {
+        for _ in 0..self.accepting.share(number) {
+            if !self.accept_one(number) {
+                return;
+            }
+        }
+    }
+
+    /// Takes one connection from a listener. Returns whether there may be another.
+    ///
+    /// Known fault of monoio 0.2.4: an accept that is dropped as it completes leaks the connection. None is ever in
+    /// flight here: the listeners are watched, and accepted from without waiting.
+    fn accept_one(&mut self, number: usize) -> bool {
+        let accepted = {
+            let worker = self.shell.worker.borrow();
+            let counters = &worker.shared.counters;
+            let (hub, now) = (self.shell.hub.as_fd(), self.shell.now());
+            self.accepting.accept(number, hub, counters, now)
+        };
+        match accepted {
+            Ok(accepted) => self.admit(accepted),
+            Err(Refused::Gone) => {}
+            Err(Refused::None | Refused::Exhausted(_)) => return false,
+        }
+        true
+    }
+
+    fn admit(&mut self, accepted: Accepted) {
+        let now = self.shell.now();
+        self.shed(now);
+        let Accepted { descriptor, info } = accepted;
+        let mut worker = self.shell.worker.borrow_mut();
+        let shared = &worker.shared;
+        let permit = match shared
+            .admission
+            .admit(info.peer.map(|peer| peer.ip()), &shared.limits, now)
+        {
+            Ok(permit) => permit,
+            Err(trip) => {
+                shared.counters.add(Count::Rejected);
+                return shared.counters.trip(trip);
+            }
+        };
+        let key = worker.accept(info, permit, now);
+        if let Err(error) = served::spawn(&self.shell, descriptor, key) {
+            tracing::error!(%error, "a connection cannot be watched");
+            worker.handle_reset(key);
+            worker.settle(key, now);
+        }
+    }
+
+    /// Makes room if the server is near its cap. The place is free at once; the task closes the socket when it runs.
+    fn shed(&mut self, now: Moment) {
+        let mut worker = self.shell.worker.borrow_mut();
+        let Some(key) = worker.shed(now) else {
+            return;
+        };
+        worker.advance(key, now);
+        let news = match worker.settle(key, now) {
+            Verdict::Close => News::CLOSED,
+            Verdict::Reset => News::CLOSED | News::RESET,
+            Verdict::Wait { .. } | Verdict::Again | Verdict::Shutdown => News::SERVE,
+        };
+        drop(worker);
+        self.shell.tell(key, news);
+    }
+
+    fn follow_stop(&mut self) {
+        let limits = self.shell.worker.borrow().shared.limits.clone();
+        let now = self.shell.now();
+        match self.stop.step(self.control.phase(), &limits, now) {
+            StopStep::Nothing => {}
+            StopStep::CloseListeners => self.close_listeners(),
+            StopStep::CutAll => {
+                self.accepting.close();
+                let keys = self.shell.worker.borrow().keys();
+                for key in keys {
+                    self.shell.worker.borrow_mut().handle_stop_deadline(key);
+                    self.shell.tell(key, News::SERVE);
+                }
+            }
+        }
+    }
+
+    /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
+    fn close_listeners(&mut self) {
+        for number in 0..self.accepting.unlimit() {
+            while self.accept_one(number) {}
+        }
+        self.accepting.close();
+        let keys = self.shell.worker.borrow_mut().stop();
+        for key in keys {
+            self.shell.tell(key, News::STOP);
+        }
+    }
+}
+
+/// Polls what may be waited for, and takes it away once it has happened. Returns whether it is not there any more.
+fn has_completed<F: Future>(waited: &mut Pin<&mut Option<F>>, context: &mut Context<'_>) -> bool {
+    if let Some(future) = waited.as_mut().as_pin_mut()
+        && future.poll(context).is_ready()
+    {
+        waited.set(None);
+    }
+    waited.is_none()
+}
