@@ -78,6 +78,11 @@ impl TokenBucket {
         self.level.take(n, now, self.capacity, self.per_second)
     }
 
+    /// Gives back tokens that turned out not to be needed.
+    pub fn give_back(&mut self, n: u64) {
+        self.level.tokens = self.level.tokens.saturating_add(n).min(self.capacity);
+    }
+
     /// When `n` tokens will be there if nobody takes any; `None` if they never will.
     #[must_use]
     pub fn ready_at(&self, n: u64) -> Option<Moment> {
@@ -221,6 +226,16 @@ mod tests {
         assert!(!budget.spend(1), "nothing is left after the bound was hit");
         budget.refill(u32::MAX);
         assert_eq!(budget.left(), 10);
+    }
+
+    #[test]
+    fn tokens_given_back_are_there_again_and_never_more_than_it_holds() {
+        let mut bucket = TokenBucket::new(2, 1, Moment::ZERO);
+        assert!(bucket.take(2, Moment::ZERO));
+        bucket.give_back(1);
+        assert!(bucket.take(1, Moment::ZERO) && !bucket.take(1, Moment::ZERO));
+        bucket.give_back(5);
+        assert!(bucket.take(2, Moment::ZERO) && !bucket.take(1, Moment::ZERO));
     }
 
     proptest! {

@@ -111,13 +111,17 @@ impl WriteRate {
         WriteRate { deadline: None }
     }
 
-    /// `bytes` more were queued; returns by when everything queued must have been taken.
-    pub fn on_queued(&mut self, now: Moment, bytes: u64, rate: MinRate) -> Moment {
+    /// `bytes` more were queued, and `unsent` wait now; returns by when everything queued must have been taken.
+    ///
+    /// Kestrel only adds up. There a client that takes a long stream fast, without its queue ever running empty, has
+    /// hours of credit when it then stalls; here nobody has more than what still waits is worth.
+    pub fn on_queued(&mut self, now: Moment, bytes: u64, unsent: u64, rate: MinRate) -> Moment {
         let single = now + Duration::from_nanos(rate.allowed_nanos(bytes));
         let deadline = match self.deadline {
             Some(pending) => single.max(pending + Duration::from_nanos(rate.nanos_for(bytes))),
             None => single,
         };
+        let deadline = deadline.min(now + Duration::from_nanos(rate.allowed_nanos(unsent)));
         self.deadline = Some(deadline);
         deadline
     }
@@ -221,31 +225,40 @@ mod tests {
     #[test]
     fn a_single_write_gets_the_grace_or_what_it_needs() {
         let mut small = WriteRate::new();
-        assert_eq!(small.on_queued(at(10), 1, RATE), at(15));
+        assert_eq!(small.on_queued(at(10), 1, 1, RATE), at(15));
         let mut large = WriteRate::new();
-        assert_eq!(large.on_queued(at(10), 240 * 60, RATE), at(70));
+        assert_eq!(large.on_queued(at(10), 240 * 60, 240 * 60, RATE), at(70));
     }
 
     #[test]
     fn writes_queued_behind_one_another_add_up() {
         let mut write = WriteRate::new();
-        write.on_queued(at(0), 2_400, RATE);
+        write.on_queued(at(0), 2_400, 2_400, RATE);
         assert_eq!(write.deadline(), Some(at(10)));
-        assert_eq!(write.on_queued(at(1), 2_400, RATE), at(20));
+        assert_eq!(write.on_queued(at(1), 2_400, 4_800, RATE), at(20));
         // Ten small writes cost what their bytes cost, not ten graces.
         for _ in 0..10 {
-            write.on_queued(at(1), 24, RATE);
+            write.on_queued(at(1), 24, 5_040, RATE);
         }
         assert_eq!(write.deadline(), Some(at(21)));
     }
 
     #[test]
+    fn a_stream_taken_fast_earns_no_credit_for_a_stall_after_it() {
+        let mut write = WriteRate::new();
+        for second in 0..100 {
+            write.on_queued(at(second), 1_000_000, 2_400, RATE);
+        }
+        assert_eq!(write.deadline(), Some(at(109)));
+    }
+
+    #[test]
     fn a_write_after_all_was_taken_starts_afresh() {
         let mut write = WriteRate::new();
-        write.on_queued(at(0), 240 * 1_000, RATE);
+        write.on_queued(at(0), 240 * 1_000, 240 * 1_000, RATE);
         write.clear();
         assert_eq!(write.deadline(), None);
-        assert_eq!(write.on_queued(at(2), 1, RATE), at(7));
+        assert_eq!(write.on_queued(at(2), 1, 1, RATE), at(7));
     }
 
     #[test]
@@ -267,9 +280,9 @@ mod tests {
             let rate = MinRate { bytes_per_second: per_second, grace: Duration::from_nanos(grace) };
             let now = Moment::from_nanos(now);
             let mut write = WriteRate::new();
-            let first = write.on_queued(now, bytes, rate);
+            let first = write.on_queued(now, bytes, bytes, rate);
             prop_assert!(first >= now);
-            prop_assert!(write.on_queued(now, bytes, rate) >= first);
+            prop_assert!(write.on_queued(now, bytes, bytes.saturating_mul(2), rate) >= first);
             let mut body = ReadRate::new();
             body.on_bytes(bytes);
             body.on_bytes(bytes);

@@ -351,7 +351,9 @@ impl Connection {
             // The client is busy with the last answer; the time for its next request has not begun.
             self.deadlines.clear(Timer::KeepAlive);
             if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
-                let deadline = self.write_rate.on_queued(now, queued as u64, rate);
+                let deadline = self
+                    .write_rate
+                    .on_queued(now, queued as u64, unsent as u64, rate);
                 self.deadlines.set(Timer::ResponseRate, deadline);
             }
             return false;

@@ -52,7 +52,11 @@ impl Connection {
     fn request_timed_out(&mut self, turn: &mut Turn<'_>) {
         match self.transmit {
             Transmit::Pending => {
-                let trip = if self.queued { Trip::QueueTimeout } else { Trip::RequestTimeout };
+                let trip = if self.queued {
+                    Trip::QueueTimeout
+                } else {
+                    Trip::RequestTimeout
+                };
                 self.refuse(turn, trip.into());
             }
             Transmit::Body(_) => self.abort_with(Trip::RequestTimeout),
