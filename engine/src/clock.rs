@@ -56,13 +56,21 @@ impl Clock {
         moment(self.origin.elapsed().saturating_sub(self.skipped))
     }
 
-    pub(crate) fn begin_at(&mut self, real: Duration, planned: Option<Duration>) -> (Moment, Option<Gap>) {
+    pub(crate) fn begin_at(
+        &mut self,
+        real: Duration,
+        planned: Option<Duration>,
+    ) -> (Moment, Option<Gap>) {
         let waited = real.saturating_sub(self.waiting_since);
         let over = planned.map_or(Duration::ZERO, |planned| waited.saturating_sub(planned));
         self.turn_since = real;
         // Nobody knows when in the wait the worker stood still: what peers sent may have lain there from its beginning,
         // so none of it counts.
-        let gap = if over > GAP_MIN { waited } else { Duration::ZERO };
+        let gap = if over > GAP_MIN {
+            waited
+        } else {
+            Duration::ZERO
+        };
         self.account(real, gap)
     }
 
@@ -114,10 +122,7 @@ mod tests {
         let mut clock = Clock::new(Instant::now());
         clock.end_at(secs(0));
         let (now, gap) = clock.begin_at(secs(100), Some(secs(10)));
-        assert_eq!(
-            (now, gap),
-            (Moment::ZERO, Some(Gap(secs(100))))
-        );
+        assert_eq!((now, gap), (Moment::ZERO, Some(Gap(secs(100)))));
         let (now, _) = clock.end_at(secs(100));
         assert_eq!(now, Moment::ZERO);
     }

@@ -304,8 +304,14 @@ impl<D: Dispatch> Exchanges<D> {
             slot.link.close(aborted);
         }
         slot.due = false;
-        if let Some(head) = Rc::get_mut(&mut slot.head) {
-            head.lease = None;
+        // A free slot must not keep a buffer from the pool: not its own, and not with whoever still holds the request.
+        match Rc::get_mut(&mut slot.head) {
+            Some(head) => head.lease = None,
+            None => slot.head = Rc::default(),
+        }
+        match Rc::get_mut(&mut slot.link) {
+            Some(link) => link.forget_delivery(),
+            None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
         self.free.push(index);
         if called {

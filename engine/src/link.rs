@@ -106,6 +106,11 @@ impl Link {
         self.finished.set(false);
     }
 
+    /// Lets go of what was delivered and not taken.
+    pub(crate) fn forget_delivery(&mut self) {
+        *self.delivery.get_mut() = Delivery::Empty;
+    }
+
     // The app's side.
 
     /// The next piece of the body, or `None` at its end.
@@ -169,7 +174,10 @@ impl Link {
         if !self.closed.get() {
             self.used.set(true);
             let mut watchers = self.abort_watchers.borrow_mut();
-            if !watchers.iter().any(|known| known.will_wake(context.waker())) {
+            if !watchers
+                .iter()
+                .any(|known| known.will_wake(context.waker()))
+            {
                 watchers.push(context.waker().clone());
             }
         }
@@ -263,7 +271,9 @@ impl Link {
             return;
         }
         self.wanted.set(false);
-        [&self.reader, &self.writer].into_iter().for_each(Waiter::wake);
+        [&self.reader, &self.writer]
+            .into_iter()
+            .for_each(Waiter::wake);
         let watchers = self.abort_watchers.take();
         watchers.into_iter().for_each(Waker::wake);
     }

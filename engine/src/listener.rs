@@ -175,12 +175,20 @@ impl Bound {
 
 /// What to listen on: what was configured, else what systemd passed, else the default.
 fn wanted(limits: &Limits) -> Vec<Listener> {
-    let configured = !limits.listen.is_empty() || limits.listeners.iter().any(|one| one.name != "0");
-    let passed = if configured { Vec::new() } else { inherited::activation() };
+    let configured =
+        !limits.listen.is_empty() || limits.listeners.iter().any(|one| one.name != "0");
+    let passed = if configured {
+        Vec::new()
+    } else {
+        inherited::activation()
+    };
     if passed.is_empty() {
         return limits.listeners.clone();
     }
-    let listener = |(name, descriptor)| Listener { name, url: ListenUrl::Fd(descriptor) };
+    let listener = |(name, descriptor)| Listener {
+        name,
+        url: ListenUrl::Fd(descriptor),
+    };
     passed.into_iter().map(listener).collect()
 }
 

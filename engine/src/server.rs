@@ -19,6 +19,7 @@ use crate::worker::{Shared, Worker};
 use lanner_limits::{Limits, Mistakes, Moment, Pin, Setting, Source};
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -319,10 +320,12 @@ impl Seed {
         let context = Context::new(self.blocking).map_err(failed)?;
         self.control.join(context.ready.clone());
         let _entered = context.enter();
-        let app = factory(&WorkerInfo {
+        let info = WorkerInfo {
             index,
             server: self.info,
-        });
+        };
+        let app = catch_unwind(AssertUnwindSafe(|| factory(&info)))
+            .map_err(|_| failed(io::Error::other("the app's factory panicked")))?;
         let dispatch = Dispatcher::new(app, async |app: Rc<A>, request| app.call(request).await);
         let shared = Shared {
             limits: Rc::new(self.limits),

@@ -21,8 +21,8 @@ pub(crate) struct Shedding {
 }
 
 impl Shedding {
-    /// Looks anew if the list is used up, but not more often than once in `interval`: when every connection is busy,
-    /// a flood of newcomers must not make us look each time.
+    /// Looks anew if the list is used up, but not again within `interval` if the last one helped nobody: when every
+    /// connection is busy, a flood of newcomers must not make us look each time.
     pub(crate) fn refill<'a>(
         &mut self,
         now: Moment,
@@ -51,5 +51,10 @@ impl Shedding {
     /// The next candidate, and since when it was idle: whoever closes it looks first whether it still is.
     pub(crate) fn next(&mut self) -> Option<(Key, Moment)> {
         self.candidates.pop()
+    }
+
+    /// The candidate given last was closed.
+    pub(crate) fn succeeded(&mut self) {
+        self.looked = None;
     }
 }

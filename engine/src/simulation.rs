@@ -11,6 +11,7 @@ mod client;
 mod random;
 mod socket;
 
+use crate::App;
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::context::Context;
@@ -23,7 +24,6 @@ use crate::request::ConnectionInfo;
 use crate::server::ServerInfo;
 use crate::slab::Key;
 use crate::worker::{Shared, Verdict, Worker};
-use crate::App;
 use client::Client;
 use lanner_limits::{Limits, Machine, Moment};
 use random::Random;
@@ -36,8 +36,9 @@ use std::time::{Duration, Instant};
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 300;
 
-/// Turns in a row without any time passing: more, and the worker spins.
-const TURNS_AT_ONCE_MAX: usize = 5_000;
+/// Turns in a row without any time passing: more, and the worker spins. (A body in small chunks that a task of its own
+/// reads takes two turns a chunk.)
+const TURNS_AT_ONCE_MAX: usize = 100_000;
 
 /// Memory that unsent answers of one connection may take: the response buffer, one answer more and the pieces of
 /// a stream.
@@ -162,7 +163,10 @@ impl<D: Dispatch> World<D> {
     /// Moves real time to whatever comes next, and sometimes well beyond. Returns whether there was time to wait.
     fn wait(&mut self) -> bool {
         let (before, _) = self.clock.end_at(self.real);
-        let due = [self.worker.next_due(before), self.stop.due()].into_iter().flatten().min();
+        let due = [self.worker.next_due(before), self.stop.due()]
+            .into_iter()
+            .flatten()
+            .min();
         let ready = self.worker.context.ready.clone();
         let planned = match due {
             _ if !ready.fall_asleep() => Some(Duration::ZERO),
@@ -175,7 +179,11 @@ impl<D: Dispatch> World<D> {
             .map(|at| at.saturating_sub(self.real));
         let stop = (self.phase == Phase::Running).then(|| self.stop_at.saturating_sub(self.real));
         let next = [planned, client, stop].into_iter().flatten().min();
-        let wait = if events { Duration::ZERO } else { next.expect("somebody still waits for something") };
+        let wait = if events {
+            Duration::ZERO
+        } else {
+            next.expect("somebody still waits for something")
+        };
         self.real += wait;
         self.thawed = self.freezes && self.random.once_in(100);
         if self.thawed {
@@ -252,7 +260,9 @@ impl<D: Dispatch> World<D> {
             ready.swap(index, self.random.below(index + 1));
         }
         for key in ready {
-            let Some(socket) = self.socket(key) else { continue };
+            let Some(socket) = self.socket(key) else {
+                continue;
+            };
             let broken = socket.is_broken();
             if broken || socket.reads {
                 self.read(key, broken);
@@ -314,12 +324,19 @@ impl<D: Dispatch> World<D> {
     }
 
     fn write(&mut self, key: Key) {
-        let Some((_, client)) = self.sockets[key.index as usize].filter(|(held, _)| *held == key) else {
+        let Some((_, client)) = self.sockets[key.index as usize].filter(|(held, _)| *held == key)
+        else {
             return;
         };
         let socket = &mut self.clients[client].socket;
-        let Some(output) = self.worker.output(key) else { return };
-        assert!(output.len() <= OUTPUT_BYTES_MAX, "{} bytes are queued", output.len());
+        let Some(output) = self.worker.output(key) else {
+            return;
+        };
+        assert!(
+            output.len() <= OUTPUT_BYTES_MAX,
+            "{} bytes are queued",
+            output.len()
+        );
         if socket.client_reset && !output.is_empty() {
             output.clear();
             return self.worker.handle_reset(key);
@@ -356,7 +373,11 @@ impl<D: Dispatch> World<D> {
         let mut due = std::mem::take(&mut self.due);
         self.worker.collect(self.now, &mut due);
         // One for having been put off, one for an exchange that was woken, one for a deadline.
-        assert!(due.len() <= 3 * self.worker.connections(), "{} are due", due.len());
+        assert!(
+            due.len() <= 3 * self.worker.connections(),
+            "{} are due",
+            due.len()
+        );
         for key in due.drain(..) {
             self.serve(key);
         }

@@ -358,8 +358,13 @@ impl<D: Dispatch> Worker<D> {
         spawned.drain(..).for_each(|task| self.tasks.add(task));
     }
 
-    /// Makes room if the server is near its cap: the connection to serve next, which will then end.
-    pub(crate) fn shed(&mut self, now: Moment) -> Option<Key> {
+    /// Makes room if the server is near its cap: the connection to serve next, which will then end. `is_quiet` says
+    /// whether nothing has come on an idle connection's socket that was not read yet.
+    pub(crate) fn shed(
+        &mut self,
+        now: Moment,
+        mut is_quiet: impl FnMut(Key) -> bool,
+    ) -> Option<Key> {
         let limits = &self.shared.limits;
         if self.shared.admission.connections() < limits.idle_shed_connections() {
             return None;
@@ -375,8 +380,9 @@ impl<D: Dispatch> Worker<D> {
                 continue;
             };
             let http = &mut served.connection.http;
-            if http.is_lingering() || http.idle_since() == Some(since) {
+            if http.is_lingering() || (http.idle_since() == Some(since) && is_quiet(key)) {
                 http.shed();
+                self.shedding.succeeded();
                 return Some(key);
             }
         }

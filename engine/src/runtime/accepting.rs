@@ -91,6 +91,9 @@ impl Accepting {
             return Err(Refused::None);
         }
         let accepted = self.listeners[number].accept();
+        if let (Some(rate), Err(Refused::None)) = (&mut self.rate, &accepted) {
+            rate.give_back(1);
+        }
         if let Err(Refused::Exhausted(error)) = &accepted {
             self.exhausted(number, epoll, counters, error, now);
         }

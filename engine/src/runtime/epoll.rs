@@ -16,7 +16,7 @@ use lanner_protocol::Output;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +176,7 @@ impl<D: Dispatch> Epoll<D> {
             }
             return;
         };
-        match rustix::net::recv(&socket.descriptor, room, rustix::net::RecvFlags::empty()) {
+        match rustix::net::recv(&socket.descriptor, room, RecvFlags::empty()) {
             Ok((_, 0)) => self.worker.handle_eof(key),
             Ok((_, count)) => self.worker.received(key, count),
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -309,7 +309,8 @@ impl<D: Dispatch> Epoll<D> {
     }
 
     fn admit(&mut self, accepted: Accepted) {
-        if let Some(key) = self.worker.shed(self.now) {
+        let sockets = &self.sockets;
+        if let Some(key) = self.worker.shed(self.now, |key| is_quiet(sockets, key)) {
             self.serve(key);
         }
         let Accepted { descriptor, info } = accepted;
@@ -377,6 +378,15 @@ impl<D: Dispatch> Epoll<D> {
             self.serve(key);
         }
     }
+}
+
+/// Whether nothing has come on an idle connection that was not read yet: a request, or the client's end.
+fn is_quiet(sockets: &[Option<Socket>], key: Key) -> bool {
+    let Some(socket) = sockets.get(key.index as usize).and_then(Option::as_ref) else {
+        return true;
+    };
+    let mut byte = [0];
+    rustix::net::recv(&socket.descriptor, &mut byte, RecvFlags::PEEK) == Err(Errno::AGAIN)
 }
 
 fn send(socket: BorrowedFd<'_>, output: &Output) -> rustix::io::Result<usize> {

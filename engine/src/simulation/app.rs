@@ -37,8 +37,17 @@ pub(super) async fn app(mut request: Request) -> Result<Response, Error> {
         "bytes" => Ok(Response::text(pattern(number))),
         "stream" => Ok(Response::stream(None, Pieces::new(number))),
         "sized" => Ok(Response::stream(Some(number as u64), Pieces::new(number))),
-        "short" => Ok(Response::stream(Some(number as u64 + 1), Pieces::new(number))),
-        "break" => Ok(Response::stream(None, Pieces { panics: true, ..Pieces::new(number) })),
+        "short" => Ok(Response::stream(
+            Some(number as u64 + 1),
+            Pieces::new(number),
+        )),
+        "break" => Ok(Response::stream(
+            None,
+            Pieces {
+                panics: true,
+                ..Pieces::new(number)
+            },
+        )),
         "echo" => Ok(Response::stream(None, request.into_body())),
         "collect" => Ok(Response::text(request.body().collect().await?)),
         "late" => {
@@ -127,4 +136,3 @@ impl http_body::Body for Pieces {
         Poll::Ready(Some(Ok(Frame::data(piece.into()))))
     }
 }
-
