@@ -132,7 +132,10 @@ impl Output {
             self.lent_bytes = spare.len();
             return Some(Lent::Buffer(spare));
         }
-        if self.pieces.front().is_some_and(|piece| piece.at == self.sent)
+        if self
+            .pieces
+            .front()
+            .is_some_and(|piece| piece.at == self.sent)
             && let Some(piece) = self.pieces.pop_front()
         {
             self.shared_bytes -= piece.bytes.len();
@@ -324,11 +327,15 @@ mod tests {
         let mut output = Output::new();
         output.push(b"head");
         output.push_shared(vec![b'x'; 100_000].into());
-        let Some(Lent::Buffer(first)) = output.lend(Vec::new()) else { panic!("the head is copied") };
+        let Some(Lent::Buffer(first)) = output.lend(Vec::new()) else {
+            panic!("the head is copied")
+        };
         assert_eq!(first.len(), GATHERED_BYTES_MAX);
         assert!(output.lend(Vec::new()).is_none(), "one at a time");
         output.advance(first.len());
-        let Some(Lent::Shared(rest)) = output.lend(Vec::new()) else { panic!("the rest is shared") };
+        let Some(Lent::Shared(rest)) = output.lend(Vec::new()) else {
+            panic!("the rest is shared")
+        };
         assert_eq!(first.len() + rest.len(), 100_004);
     }
 
@@ -339,7 +346,10 @@ mod tests {
         let lent = output.lend(Vec::with_capacity(500));
         assert!(matches!(lent, Some(Lent::Buffer(bytes)) if bytes.len() == 1000));
         spare.reclaim(&mut output);
-        assert_eq!((spare.buffer.capacity(), output.buffer.capacity()), (500, 0));
+        assert_eq!(
+            (spare.buffer.capacity(), output.buffer.capacity()),
+            (500, 0)
+        );
         assert_eq!((output.len(), spare.len()), (1000, 0));
         output.abandon();
         assert!(output.is_empty());

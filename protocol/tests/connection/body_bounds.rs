@@ -31,7 +31,10 @@ fn a_chunked_body_is_413_while_reading() {
     let input = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n3\r\nlo!\r\n0\r\n\r\n";
     let mut peer = small(App::Collect);
     peer.send(input);
-    assert_eq!(peer.told.last(), Some(&Told::Failed(Trip::RequestBody.into())));
+    assert_eq!(
+        peer.told.last(),
+        Some(&Told::Failed(Trip::RequestBody.into()))
+    );
     assert_eq!(peer.trips, [Trip::RequestBody]);
     // The engine's 413 wins over the 500 that the app made of it.
     peer.assert_refused(413, EndReason::MaxRequestBodySizeExceeded);

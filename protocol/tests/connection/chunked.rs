@@ -10,8 +10,7 @@ fn chunked(body: &str) -> String {
 
 #[test]
 fn a_body_comes_out_of_its_chunks_with_its_trailers() {
-    let input =
-        chunked("5\r\nhello\r\n7;a=b\r\n, world\r\n0\r\nX-Sum: 12\r\nx-other: y\r\n\r\n");
+    let input = chunked("5\r\nhello\r\n7;a=b\r\n, world\r\n0\r\nX-Sum: 12\r\nx-other: y\r\n\r\n");
     let peer = converse(|| Peer::new(App::Collect), input);
     let fields = [("X-Sum", "12"), ("x-other", "y")];
     assert_eq!(
@@ -19,7 +18,11 @@ fn a_body_comes_out_of_its_chunks_with_its_trailers() {
         [
             request("POST /a"),
             Told::Body(b"hello, world".to_vec()),
-            Told::End(fields.map(|(name, value)| (name.into(), value.into())).to_vec()),
+            Told::End(
+                fields
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .to_vec()
+            ),
         ]
     );
     assert_eq!(peer.only().text(), "hello, world");
@@ -105,7 +108,11 @@ fn broken_chunks_fail_the_read_and_are_answered_400() {
             || Peer::new(App::Collect),
             chunked(body) + "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
         );
-        assert!(peer.told.contains(&Told::Failed(fault.into())), "{body:?}: {:?}", peer.told);
+        assert!(
+            peer.told.contains(&Told::Failed(fault.into())),
+            "{body:?}: {:?}",
+            peer.told
+        );
         assert_eq!(peer.http.requests(), 1, "{body:?}");
         peer.assert_refused(400, Refusal::from(fault).into());
     }
@@ -118,7 +125,11 @@ fn broken_chunks_that_nobody_reads_end_the_connection_behind_the_answer() {
             || Peer::new(App::AtOnce("unread")),
             chunked(body) + "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
         );
-        assert_eq!((peer.only().text(), peer.http.requests()), ("unread", 1), "{body:?}");
+        assert_eq!(
+            (peer.only().text(), peer.http.requests()),
+            ("unread", 1),
+            "{body:?}"
+        );
         assert_eq!(
             (peer.stand(), peer.end_reason()),
             (Stand::Lingering, Some(EndReason::InvalidRequestBody))
@@ -131,9 +142,21 @@ fn endless_extensions_and_trailers_are_bounded() {
     let line = format!("5;{}\r\nhello\r\n", "a".repeat(5_000));
     for (body, trip, status) in [
         (line, Trip::ChunkLine, 400),
-        ("1;aaaaaaaaaa\r\nx\r\n".repeat(2_000), Trip::ChunkExtensions, 400),
-        (format!("0\r\nx: {}\r\n\r\n", "a".repeat(40_000)), Trip::HeaderBytes, 431),
-        (format!("0\r\n{}\r\n", "x: y\r\n".repeat(101)), Trip::HeaderCount, 431),
+        (
+            "1;aaaaaaaaaa\r\nx\r\n".repeat(2_000),
+            Trip::ChunkExtensions,
+            400,
+        ),
+        (
+            format!("0\r\nx: {}\r\n\r\n", "a".repeat(40_000)),
+            Trip::HeaderBytes,
+            431,
+        ),
+        (
+            format!("0\r\n{}\r\n", "x: y\r\n".repeat(101)),
+            Trip::HeaderCount,
+            431,
+        ),
     ] {
         for step in [1, 1_000, usize::MAX] {
             let mut peer = Peer::new(App::Collect);

@@ -21,7 +21,12 @@ fn is_over_after(peer: &mut Peer, after: Duration, stand: Stand, reason: EndReas
 #[test]
 fn without_a_first_byte_the_connection_is_closed_without_a_word() {
     let mut peer = Peer::new(HELLO);
-    is_over_after(&mut peer, secs(15), Stand::Closed, EndReason::FirstByteTimeout);
+    is_over_after(
+        &mut peer,
+        secs(15),
+        Stand::Closed,
+        EndReason::FirstByteTimeout,
+    );
     assert!(peer.wire.is_empty());
     assert_eq!(peer.trips, [Trip::FirstByteTimeout]);
 }
@@ -72,7 +77,12 @@ fn a_partial_preface_of_http_2_has_no_more_time_than_a_head() {
 fn an_idle_connection_is_closed_at_the_keep_alive_timeout() {
     let mut peer = Peer::new(HELLO);
     peer.send(GET).wait(secs(40)).send(GET);
-    is_over_after(&mut peer, secs(75), Stand::Closed, EndReason::KeepAliveTimeout);
+    is_over_after(
+        &mut peer,
+        secs(75),
+        Stand::Closed,
+        EndReason::KeepAliveTimeout,
+    );
     assert_eq!(peer.statuses(), [200, 200]);
 }
 
@@ -91,28 +101,43 @@ fn a_client_that_takes_its_answer_slowly_but_fast_enough_is_not_idle() {
     peer.take(usize::MAX);
     assert_eq!(peer.only().body.len(), 100_000);
     assert_eq!(peer.http.idle_since(), Some(peer.now));
-    is_over_after(&mut peer, secs(75), Stand::Closed, EndReason::KeepAliveTimeout);
+    is_over_after(
+        &mut peer,
+        secs(75),
+        Stand::Closed,
+        EndReason::KeepAliveTimeout,
+    );
 }
 
 #[test]
 fn trailers_have_the_time_of_a_head_from_the_last_chunk_on() {
     let mut peer = Peer::with(App::Collect, |limits| limits.min_body_rate = None);
-    peer.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
+    peer.send(
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+    );
     peer.wait(secs(10)).send("x: ");
     assert_eq!(peer.due_in(), Some(secs(5)));
     peer.wait(secs(5) - INSTANT);
     assert_eq!(peer.stand(), Stand::Open);
     peer.wait(INSTANT);
-    assert_eq!(peer.told.last(), Some(&Told::Failed(Trip::HeaderTimeout.into())));
+    assert_eq!(
+        peer.told.last(),
+        Some(&Told::Failed(Trip::HeaderTimeout.into()))
+    );
     peer.assert_refused(408, EndReason::RequestHeadersTimeout);
 }
 
 #[test]
 fn trailers_in_time_disarm_that_deadline() {
     let mut peer = Peer::new(App::Collect);
-    peer.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
+    peer.send(
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+    );
     peer.wait(secs(4)).send("\r\n");
-    assert_eq!((peer.only().text(), peer.due_in()), ("hello", Some(secs(75))));
+    assert_eq!(
+        (peer.only().text(), peer.due_in()),
+        ("hello", Some(secs(75)))
+    );
 }
 
 #[test]
@@ -121,7 +146,12 @@ fn an_app_that_takes_too_long_is_answered_for() {
         limits.request_timeout = Some(secs(30));
     });
     peer.wait(secs(5)).send(GET);
-    is_over_after(&mut peer, secs(30), Stand::Lingering, EndReason::RequestTimeout);
+    is_over_after(
+        &mut peer,
+        secs(30),
+        Stand::Lingering,
+        EndReason::RequestTimeout,
+    );
     peer.assert_refused(504, EndReason::RequestTimeout);
     assert!(!peer.http.in_exchange());
 }
@@ -168,7 +198,12 @@ fn a_request_that_waits_in_the_queue_has_the_queues_time_and_then_its_own() {
     let mut peer = with();
     peer.wait(secs(1));
     peer.http.handle_dequeued(peer.now);
-    is_over_after(&mut peer, secs(30), Stand::Lingering, EndReason::RequestTimeout);
+    is_over_after(
+        &mut peer,
+        secs(30),
+        Stand::Lingering,
+        EndReason::RequestTimeout,
+    );
 }
 
 #[test]
@@ -254,5 +289,8 @@ fn ages_are_spread_by_a_tenth_in_both_directions() {
         .collect();
     ages.sort_unstable();
     assert!(ages[0] >= secs(900) && ages[999] <= secs(1_100));
-    assert!(ages[100] < secs(930) && ages[900] > secs(1_070), "not spread");
+    assert!(
+        ages[100] < secs(930) && ages[900] > secs(1_070),
+        "not spread"
+    );
 }

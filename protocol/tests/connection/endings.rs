@@ -8,7 +8,10 @@ const POST: &str = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
 const CHUNKED: &str = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn closed(peer: &Peer, reason: EndReason) {
-    assert_eq!((peer.stand(), peer.end_reason()), (Stand::Closed, Some(reason)));
+    assert_eq!(
+        (peer.stand(), peer.end_reason()),
+        (Stand::Closed, Some(reason))
+    );
 }
 
 #[test]
@@ -99,7 +102,11 @@ fn an_end_within_a_body_is_told_when_the_app_reads_that_far() {
         peer.send(&body).end();
         assert_eq!(peer.told, [request("POST /a")]);
         peer.want_body();
-        assert_eq!(peer.told.last(), Some(&Told::Body(rest.into())), "what was sent counts");
+        assert_eq!(
+            peer.told.last(),
+            Some(&Told::Body(rest.into())),
+            "what was sent counts"
+        );
         peer.want_body();
         assert_eq!(peer.told.last(), Some(&early_eof()), "{body:?}");
         peer.answer(200, "the engine's answer wins");
@@ -154,7 +161,10 @@ fn a_reset_ends_everything_at_once() {
         (GET, EndReason::ConnectionReset),
         (POST, EndReason::ConnectionReset),
         (CHUNKED, EndReason::ConnectionReset),
-        ("GET / HTTP/9.9\r\nHost: a\r\n\r\n", EndReason::InvalidHttpVersion),
+        (
+            "GET / HTTP/9.9\r\nHost: a\r\n\r\n",
+            EndReason::InvalidHttpVersion,
+        ),
     ];
     for (sent, reason) in states {
         let mut peer = Peer::new(App::Manual);

@@ -23,10 +23,7 @@ fn the_100_is_sent_when_the_app_reads_and_only_once() {
     );
     peer.answer(200, "done");
     let wire = peer.read();
-    assert_eq!(
-        (wire.continues, wire.answers[0].text()),
-        (vec![1], "done")
-    );
+    assert_eq!((wire.continues, wire.answers[0].text()), (vec![1], "done"));
     assert_eq!(wire.answers[0].field("connection"), None);
     assert_eq!(peer.stand(), Stand::Open);
 }
@@ -91,7 +88,11 @@ fn a_streamed_answer_begun_before_the_100_announces_the_close_too() {
     peer.finish(None).unwrap();
     peer.turn();
     let wire = peer.read();
-    assert_eq!(wire.continues, [0], "no 100 after the final answer has begun");
+    assert_eq!(
+        wire.continues,
+        [0],
+        "no 100 after the final answer has begun"
+    );
     assert!(wire.answers[0].announces_close());
     assert_eq!(peer.stand(), Stand::Lingering);
 }

@@ -4,6 +4,7 @@
 
 mod body_bounds;
 mod chunked;
+mod converse;
 mod deadlines;
 mod driver;
 mod endings;

@@ -153,13 +153,25 @@ fn waits_for_the_client(peer: &Peer) -> bool {
 }
 
 fn check(peer: &Peer, before: Fate, was_reset: bool) {
-    assert!(rank(peer.http.fate()) >= rank(before), "{before:?}, then {:?}", peer.http.fate());
+    assert!(
+        rank(peer.http.fate()) >= rank(before),
+        "{before:?}, then {:?}",
+        peer.http.fate()
+    );
     assert_eq!(peer.http.fate() == Fate::Open, peer.end_reason().is_none());
     if waits_for_the_client(peer) {
-        assert!(peer.http.deadline().is_some(), "waits for ever: {:?}", peer.told);
+        assert!(
+            peer.http.deadline().is_some(),
+            "waits for ever: {:?}",
+            peer.told
+        );
     }
     if let Some(at) = peer.http.deadline() {
-        assert!(at > peer.now, "a deadline passed unnoticed: {:?}", peer.told);
+        assert!(
+            at > peer.now,
+            "a deadline passed unnoticed: {:?}",
+            peer.told
+        );
     }
     if peer.http.fate() != Fate::Open {
         assert!(!peer.http.in_exchange() && !peer.http.body_open());
@@ -182,7 +194,10 @@ fn check(peer: &Peer, before: Fate, was_reset: bool) {
         }
     }
     if peer.stand() == Stand::Closed && !was_reset {
-        assert!(wire.answers.iter().all(|answer| answer.whole), "closed within an answer");
+        assert!(
+            wire.answers.iter().all(|answer| answer.whole),
+            "closed within an answer"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ fn a_body_of_which_nothing_comes_is_408_after_the_grace() {
     peer.wait(secs(5) - millis(1));
     assert_eq!(peer.stand(), Stand::Open);
     peer.wait(millis(1));
-    assert_eq!(peer.told.last(), Some(&Told::Failed(Trip::MinBodyRate.into())));
+    assert_eq!(
+        peer.told.last(),
+        Some(&Told::Failed(Trip::MinBodyRate.into()))
+    );
     assert_eq!(peer.trips, [Trip::MinBodyRate]);
     peer.assert_refused(408, EndReason::MinRequestBodyDataRate);
 }
@@ -125,7 +128,10 @@ fn a_large_answer_has_the_time_its_bytes_need_head_included() {
     let bytes = peer.unsent() as u64;
     assert!(bytes > 24_000);
     let due = peer.due_in().unwrap();
-    assert_eq!(due.as_nanos(), (u128::from(bytes) * 1_000_000_000).div_ceil(240));
+    assert_eq!(
+        due.as_nanos(),
+        (u128::from(bytes) * 1_000_000_000).div_ceil(240)
+    );
     // Taking some of it buys no time.
     peer.wait(secs(50)).take(10_000);
     peer.wait(due - secs(50) - millis(1));
@@ -161,7 +167,10 @@ fn an_answer_before_the_close_is_held_to_the_rate_too() {
     let mut peer = Peer::new(App::Collect);
     peer.room = 10;
     peer.send("GET /a HTTP/3.0\r\nHost: a\r\n\r\n");
-    assert_eq!((peer.stand(), peer.due_in()), (Stand::Flushing, Some(secs(5))));
+    assert_eq!(
+        (peer.stand(), peer.due_in()),
+        (Stand::Flushing, Some(secs(5)))
+    );
     peer.wait(secs(5));
     assert_eq!(peer.stand(), Stand::Reset);
 }

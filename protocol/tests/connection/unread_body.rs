@@ -35,7 +35,10 @@ fn a_length_over_the_bound_closes_at_once_with_linger() {
     peer.send(posting(256 << 10));
     assert!(!peer.only().announces_close());
     peer.send(vec![b'x'; 256 << 10]).send(NEXT);
-    assert_eq!((peer.statuses(), peer.stand()), (vec![200, 200], Stand::Open));
+    assert_eq!(
+        (peer.statuses(), peer.stand()),
+        (vec![200, 200], Stand::Open)
+    );
 }
 
 #[test]
@@ -82,7 +85,10 @@ fn the_drain_timeout_does_not_cut_an_answer_that_is_still_being_taken() {
     peer.wait(secs(6));
     assert_eq!(peer.stand(), Stand::Flushing);
     peer.take(usize::MAX);
-    assert_eq!((peer.only().body.len(), peer.stand()), (10_000, Stand::Closed));
+    assert_eq!(
+        (peer.only().body.len(), peer.stand()),
+        (10_000, Stand::Closed)
+    );
 }
 
 #[test]

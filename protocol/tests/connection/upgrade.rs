@@ -3,8 +3,7 @@
 use crate::driver::{App, Peer, Stand, Told, request, secs};
 use lanner_protocol::{EndReason, ResponseError};
 
-const OFFER: &str =
-    "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+const OFFER: &str = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
 #[test]
 fn bytes_flow_both_ways_after_the_101() {
@@ -38,7 +37,11 @@ fn the_clients_bytes_are_held_until_the_101_is_out() {
     peer.want_body();
     assert_eq!(peer.told, [request("GET /a")]);
     peer.take(10);
-    assert_eq!(peer.told, [request("GET /a")], "a part of the 101 is not enough");
+    assert_eq!(
+        peer.told,
+        [request("GET /a")],
+        "a part of the 101 is not enough"
+    );
     peer.take(usize::MAX);
     assert_eq!(peer.told.last(), Some(&Told::Body(b"early".to_vec())));
 }
@@ -48,7 +51,10 @@ fn an_offer_that_is_declined_leaves_its_bytes_to_http() {
     let mut peer = Peer::new(App::AtOnce("no"));
     peer.send(OFFER.to_owned() + "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(peer.told, [request("GET /a"), request("GET /b")]);
-    assert_eq!((peer.statuses(), peer.stand()), (vec![200, 200], Stand::Open));
+    assert_eq!(
+        (peer.statuses(), peer.stand()),
+        (vec![200, 200], Stand::Open)
+    );
 }
 
 #[test]
@@ -62,7 +68,11 @@ fn there_is_no_switch_without_an_offer() {
     ] {
         let mut peer = Peer::new(App::Manual);
         peer.send(head);
-        assert_eq!(peer.switch("echo"), Err(ResponseError::InformationalStatus), "{head}");
+        assert_eq!(
+            peer.switch("echo"),
+            Err(ResponseError::InformationalStatus),
+            "{head}"
+        );
         peer.answer(200, "plain");
         assert_eq!(peer.only().text(), "plain");
     }
@@ -115,7 +125,10 @@ fn the_handlers_end_flushes_and_lingers() {
     assert_eq!(peer.stand(), Stand::Flushing);
     peer.take(usize::MAX);
     assert_eq!(peer.read().switched.unwrap(), b"last words");
-    assert_eq!((peer.stand(), peer.due_in()), (Stand::Lingering, Some(secs(5))));
+    assert_eq!(
+        (peer.stand(), peer.due_in()),
+        (Stand::Lingering, Some(secs(5)))
+    );
 }
 
 #[test]
