@@ -12,8 +12,7 @@ use lanner_protocol::{Head, Status};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 /// Batches that may wait for the writer.
@@ -21,6 +20,9 @@ const BATCHES_MAX: usize = 256;
 
 /// A batch is handed over at this size even within a turn.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// How long the end of the server waits for the last lines to be taken.
+const LAST_LINES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The thread that writes.
 #[derive(Debug)]
@@ -31,23 +33,25 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread, unless the log is off. It ends when the last worker's half is gone.
-    pub(crate) fn start(format: LogAccess) -> std::io::Result<Option<(Self, JoinHandle<()>)>> {
+    pub(crate) fn start(format: LogAccess) -> std::io::Result<Option<(Self, Writing)>> {
         if format == LogAccess::Off {
             return Ok(None);
         }
-        let (sender, receiver) = sync_channel::<String>(BATCHES_MAX);
-        let thread = std::thread::Builder::new()
+        let (sender, batches) = sync_channel::<String>(BATCHES_MAX);
+        let (done, is_done) = channel();
+        std::thread::Builder::new()
             .name("lanner-access-log".into())
             .spawn(move || {
-                let mut output = std::io::stdout().lock();
-                for batch in receiver {
+                for batch in batches {
+                    let mut output = std::io::stdout().lock();
                     // Nobody reads any more: lines are dropped, requests go on.
                     let _ = output
                         .write_all(batch.as_bytes())
                         .and_then(|()| output.flush());
                 }
+                drop(done);
             })?;
-        Ok(Some((Self { format, sender }, thread)))
+        Ok(Some((Self { format, sender }, Writing { is_done })))
     }
 
     pub(crate) fn for_worker(&self, counters: Arc<WorkerCounters>) -> AccessLog {
@@ -58,6 +62,19 @@ impl Writer {
             lines: 0,
             counters,
         }
+    }
+}
+
+/// The thread at work.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    is_done: Receiver<()>,
+}
+
+impl Writing {
+    /// Waits until the last line is written, but not for ever: nobody may be reading.
+    pub(crate) fn finish(self) {
+        let _ = self.is_done.recv_timeout(LAST_LINES_PATIENCE);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The app: what answers requests.
 
+use crate::blocking::BlockingError;
 use crate::body::BodyError;
 use crate::request::{Request, RequestView};
 use crate::response::Response;
@@ -108,9 +109,11 @@ impl Error {
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(source: E) -> Self {
-        let is_body_error = (&source as &dyn std::any::Any).is::<BodyError>();
-        let status = if is_body_error {
+        let any = &source as &dyn std::any::Any;
+        let status = if any.is::<BodyError>() {
             Status::BAD_REQUEST
+        } else if matches!(any.downcast_ref(), Some(BlockingError::QueueFull)) {
+            Status::SERVICE_UNAVAILABLE
         } else {
             Status::INTERNAL_SERVER_ERROR
         };

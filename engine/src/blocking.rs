@@ -1,7 +1,7 @@
 //! Work that would block a worker, on threads of its own.
 //!
 //! The queue is bounded: a full one is an error at once, since waiting behind a thousand blocking jobs is worse for
-//! everybody than an answer of 503.
+//! everybody than an error at once.
 
 use std::collections::VecDeque;
 use std::fmt;

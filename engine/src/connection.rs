@@ -17,6 +17,9 @@ use lanner_protocol::{Event, Output, Status, Turn, scan};
 use std::ops::Range;
 use std::rc::Rc;
 
+/// How often an exchange is polled or fed before other connections get their turn: a body may come in pieces of a byte.
+const STEPS_PER_TURN_MAX: usize = 128;
+
 /// See the file's comment.
 pub(crate) struct Connection {
     pub(crate) http: lanner_protocol::Connection,
@@ -82,7 +85,7 @@ impl Connection {
 
     /// Whether there is input at which nobody has looked, between two requests.
     fn awaits_look(&self) -> bool {
-        self.input.len() > 0 && self.http.awaits_request()
+        self.input.len() > 0 && self.http.awaits_request() && !self.http.has_only_empty_lines()
     }
 
     /// Whether bytes are worth reading.
@@ -102,6 +105,7 @@ impl Connection {
                     Progress::Yield => break,
                 }
             }
+            self.count_trip(shared);
             if requests_left == 0 && self.input.len() > 0 {
                 break;
             }
@@ -111,6 +115,13 @@ impl Connection {
             }
         }
         self.yielded = true;
+    }
+
+    /// Counts the limit that was hit, if one was: one request may hit one, and the next another.
+    pub(crate) fn count_trip<D: Dispatch>(&mut self, shared: &Shared<D>) {
+        if let Some(trip) = self.http.take_trip() {
+            shared.counters.trip(trip);
+        }
     }
 
     /// Takes the next request from the input and hands it to the app.
@@ -191,11 +202,7 @@ impl Connection {
         slot: u32,
         now: Moment,
     ) -> Progress {
-        if !shared.exchanges.take_due(slot) {
-            return Progress::Stalled;
-        }
-        if !shared.exchanges.may_leave_queue(shared.limits.max_inflight) {
-            shared.exchanges.queue_first(slot);
+        if !shared.exchanges.take_call(slot) {
             return Progress::Stalled;
         }
         self.http.handle_dequeued(now);
@@ -229,9 +236,9 @@ impl Connection {
         };
     }
 
-    /// Works on the open exchange until it stalls or is over.
+    /// Works on the open exchange until it stalls, is over, or has had its share of the turn.
     fn drive<D: Dispatch>(&mut self, shared: &mut Shared<D>, slot: u32, now: Moment) -> Progress {
-        loop {
+        for _ in 0..STEPS_PER_TURN_MAX {
             // A limit may have ended the exchange on the protocol's side.
             if !self.http.in_exchange() {
                 self.end_exchange(shared, true, now);
@@ -254,6 +261,7 @@ impl Connection {
                 Progress::Stalled => return Progress::Stalled,
             }
         }
+        Progress::Yield
     }
 
     fn drive_call<D: Dispatch>(

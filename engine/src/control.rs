@@ -26,10 +26,12 @@ pub(crate) struct Control {
 impl Control {
     /// Takes note of a worker to be woken on every change.
     pub(crate) fn join(&self, ready: Arc<Ready>) {
-        self.workers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(ready);
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who comes late must not miss what was said before.
+        if self.phase() != Phase::Running {
+            ready.wake();
+        }
+        workers.push(ready);
     }
 
     /// Goes on to a later phase; there is no way back.

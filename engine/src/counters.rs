@@ -31,7 +31,7 @@ counts! {
     Rejected = "rejected_connections",
     /// Connections that have ended.
     Ended = "ended_connections",
-    /// Requests dispatched to the app.
+    /// Requests whose heads were well-formed.
     Requests = "requests",
     /// Panics caught in the app.
     Panics = "app_panics",

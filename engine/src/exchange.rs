@@ -80,6 +80,8 @@ pub(crate) struct Exchange<F> {
     waker: Waker,
     future: Pin<Box<Option<F>>>,
     pub(crate) stage: Stage,
+    /// It was taken from the queue, and a place is kept for it until it begins.
+    called_up: bool,
     pub(crate) link: Rc<Link>,
     pub(crate) head: Rc<RequestHead>,
     /// Whose exchange it is.
@@ -104,6 +106,8 @@ pub(crate) struct Exchanges<D: Dispatch> {
     free: Vec<u32>,
     /// Exchanges that the app has been called for.
     inflight: usize,
+    /// Exchanges that were taken from the queue and have not begun.
+    called_up: usize,
     /// Slots that wait for others to end, and some that do not any more.
     queue: VecDeque<u32>,
 }
@@ -116,18 +120,27 @@ impl<D: Dispatch> Exchanges<D> {
             slots: Vec::new(),
             free: Vec::new(),
             inflight: 0,
+            called_up: 0,
             queue: VecDeque::new(),
         }
     }
 
     /// Whether a new exchange may begin: not before those that wait.
     pub(crate) fn may_begin(&self, inflight_max: Option<usize>) -> bool {
-        inflight_max.is_none_or(|max| self.inflight < max && self.queue.is_empty())
+        inflight_max.is_none_or(|max| self.inflight + self.called_up < max && self.queue.is_empty())
     }
 
-    /// Whether an exchange that was woken from the queue may begin.
-    pub(crate) fn may_leave_queue(&self, inflight_max: Option<usize>) -> bool {
-        inflight_max.is_none_or(|max| self.inflight < max)
+    /// Whether an exchange has been called up from the queue; asking takes its place.
+    pub(crate) fn take_call(&mut self, index: u32) -> bool {
+        let called_up = std::mem::take(&mut self.slots[index as usize].called_up);
+        self.called_up -= usize::from(called_up);
+        called_up
+    }
+
+    /// Takes an exchange that has become another protocol's out of the count of those that the app works on.
+    pub(crate) fn release_place(&mut self) {
+        self.inflight -= 1;
+        self.wake_queued();
     }
 
     /// Puts an exchange in the queue. It is woken when another one ends.
@@ -136,16 +149,13 @@ impl<D: Dispatch> Exchanges<D> {
         self.queue.push_back(index);
     }
 
-    /// Puts an exchange back that was woken and finds its place taken.
-    pub(crate) fn queue_first(&mut self, index: u32) {
-        self.queue.push_front(index);
-    }
-
     /// Wakes the first in the queue that still waits.
     fn wake_queued(&mut self) {
         while let Some(index) = self.queue.pop_front() {
-            let slot = &self.slots[index as usize];
-            if matches!(slot.stage, Stage::Queued) {
+            let slot = &mut self.slots[index as usize];
+            if matches!(slot.stage, Stage::Queued) && !slot.called_up {
+                slot.called_up = true;
+                self.called_up += 1;
                 return slot.signal.raise();
             }
         }
@@ -188,6 +198,7 @@ impl<D: Dispatch> Exchanges<D> {
             waker: signal.waker(),
             future: Box::pin(None),
             stage: Stage::Idle,
+            called_up: false,
             link: Rc::new(Link::new(signal.clone())),
             head: Rc::default(),
             signal,
@@ -217,11 +228,6 @@ impl<D: Dispatch> Exchanges<D> {
         }
         slot.due = true;
         Some(slot.connection)
-    }
-
-    /// Whether a poll may bring something new; asking is answering.
-    pub(crate) fn take_due(&mut self, index: u32) -> bool {
-        std::mem::take(&mut self.slots[index as usize].due)
     }
 
     /// The head to parse into, which nobody else holds yet.
@@ -287,10 +293,8 @@ impl<D: Dispatch> Exchanges<D> {
     pub(crate) fn end(&mut self, index: u32, aborted: bool) -> bool {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
-        let (called, queued) = (
-            !matches!(stage, Stage::Idle | Stage::Queued),
-            matches!(stage, Stage::Queued),
-        );
+        let called = !matches!(stage, Stage::Idle | Stage::Queued);
+        let counted = matches!(stage, Stage::Calling | Stage::Streaming(_));
         let future = &mut slot.future;
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             drop(stage);
@@ -314,11 +318,11 @@ impl<D: Dispatch> Exchanges<D> {
             None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
         self.free.push(index);
-        if called {
+        if counted {
             self.inflight -= 1;
         }
-        // One that leaves the queue may have been woken for nothing: the next one is.
-        if called || queued {
+        // One that ends after it was called up leaves the place that was kept for it.
+        if self.take_call(index) || counted {
             self.wake_queued();
         }
         dropped.is_err()

@@ -56,8 +56,6 @@ pub(crate) struct Link {
     outgoing: RefCell<VecDeque<Bytes>>,
     outgoing_bytes: Cell<usize>,
     writer: Waiter,
-    /// The upgraded stream will write no more.
-    finished: Cell<bool>,
 }
 
 impl Link {
@@ -78,7 +76,6 @@ impl Link {
             outgoing: RefCell::default(),
             outgoing_bytes: Cell::default(),
             writer: Waiter::default(),
-            finished: Cell::default(),
         }
     }
 
@@ -103,7 +100,6 @@ impl Link {
         self.outgoing.get_mut().clear();
         self.outgoing_bytes.set(0);
         self.writer.take();
-        self.finished.set(false);
     }
 
     /// Lets go of what was delivered and not taken.
@@ -191,7 +187,7 @@ impl Link {
         bytes_max: usize,
         context: &mut Context<'_>,
     ) -> Poll<bool> {
-        if self.closed.get() || self.finished.get() {
+        if self.closed.get() {
             return Poll::Ready(false);
         }
         self.used.set(true);

@@ -51,6 +51,18 @@ impl RequestHead {
         std::str::from_utf8(span.slice(self.bytes())).unwrap_or_default()
     }
 
+    /// Whether the client offered to switch to `protocol` (RFC 9110 section 7.8). Never to HTTP/2, which has no
+    /// upgrade any more (RFC 9113 section 3.1), and not while a body would have to be read first.
+    pub(crate) fn offers_upgrade(&self, protocol: &str) -> bool {
+        let Some(offer) = self.head.upgrade else {
+            return false;
+        };
+        let mut offered = self.text(offer).split(',').map(str::trim);
+        !self.head.framing.has_body()
+            && !protocol.eq_ignore_ascii_case("h2c")
+            && offered.any(|offered| offered.eq_ignore_ascii_case(protocol))
+    }
+
     pub(crate) fn method(&self) -> &str {
         self.text(self.head.method_span)
     }
@@ -72,10 +84,7 @@ impl<'a> RequestView<'a> {
 
     /// The path: dot segments resolved, percent-encoding as received.
     pub fn path(&self) -> &'a str {
-        match &self.0.head.target.normalised {
-            Some(path) => path,
-            None => self.0.text(self.0.head.target.path),
-        }
+        self.0.head.target.path_text(self.0.bytes())
     }
 
     /// The first value of a field.
@@ -119,7 +128,7 @@ impl Request {
 
     /// The query, without its question mark.
     pub fn query(&self) -> Option<&str> {
-        self.head.head.target.query.map(|span| self.head.text(span))
+        self.head.head.target.query_text(self.head.bytes())
     }
 
     /// Host and port the client addressed; empty where HTTP/1.0 sent none.
@@ -196,13 +205,7 @@ impl Request {
 
     /// Whether the client offered to switch to `protocol`, which [`crate::Response::upgrade`] then may do.
     pub fn offers_upgrade(&self, protocol: &str) -> bool {
-        let Some(offer) = self.head.head.upgrade else {
-            return false;
-        };
-        self.head
-            .text(offer)
-            .split(',')
-            .any(|offered| offered.trim().eq_ignore_ascii_case(protocol))
+        self.head.offers_upgrade(protocol)
     }
 
     /// Reads the whole body and throws it away.

@@ -1,6 +1,6 @@
 //! A server: built from limits and an app, started as a whole or not at all, stopped through its handle.
 
-use crate::access_log::Writer;
+use crate::access_log::{Writer, Writing};
 use crate::admission::Admission;
 use crate::app::App;
 use crate::blocking::BlockingPool;
@@ -99,7 +99,7 @@ impl Builder {
 pub struct Server {
     handle: ServerHandle,
     threads: Vec<JoinHandle<io::Result<()>>>,
-    log: Option<JoinHandle<()>>,
+    log: Option<Writing>,
     blocking: Arc<BlockingPool>,
 }
 
@@ -164,7 +164,7 @@ impl Server {
         }
         self.blocking.stop();
         if let Some(log) = self.log {
-            let _ = log.join();
+            log.finish();
         }
         outcome
     }
@@ -312,6 +312,12 @@ impl Seed {
         A: App,
         F: Fn(&WorkerInfo) -> A,
     {
+        let mut life = Life {
+            index,
+            counters: counters.clone(),
+            control: self.control.clone(),
+            ended_well: false,
+        };
         let failed = |error: io::Error| {
             let copy = io::Error::new(error.kind(), error.to_string());
             let _ = report.send(Err(error));
@@ -348,7 +354,28 @@ impl Seed {
         let started = || {
             let _ = report.send(Ok(()));
         };
-        self.backend.run(setup, started).map_err(failed)
+        let outcome = self.backend.run(setup, started).map_err(failed);
+        life.ended_well = outcome.is_ok();
+        outcome
+    }
+}
+
+/// A worker that ends. One that ends badly takes the server with it: its share of the connections would go nowhere
+/// while the others went on as if nothing had happened.
+struct Life {
+    index: usize,
+    counters: Arc<WorkerCounters>,
+    control: Arc<Control>,
+    ended_well: bool,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.counters.pulse.rest();
+        if !self.ended_well {
+            tracing::error!(worker = self.index, "a worker has failed; the server ends");
+            self.control.advance(Phase::Ending);
+        }
     }
 }
 

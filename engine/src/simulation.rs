@@ -316,6 +316,7 @@ impl<D: Dispatch> World<D> {
                     }
                     self.worker.handle_shutdown(key, now);
                 }
+                Verdict::Stale => return,
                 Verdict::Close => return self.close(key, false),
                 Verdict::Reset => return self.close(key, true),
             }

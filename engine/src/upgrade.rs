@@ -8,7 +8,8 @@ use std::rc::Rc;
 /// How many bytes may wait to be sent before [`Upgraded::write`] waits for room.
 const OUTGOING_BYTES_MAX: usize = 64 * 1024;
 
-/// The stream of an upgraded connection. Dropping it ends the connection once everything written is out.
+/// The stream of an upgraded connection, which ends when the handler it was given to returns: what was written goes out
+/// first.
 #[derive(Debug)]
 pub struct Upgraded {
     link: Rc<Link>,

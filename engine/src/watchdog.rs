@@ -23,6 +23,13 @@ impl Pulse {
         );
     }
 
+    /// There will be no further turn.
+    pub(crate) fn rest(&self) {
+        if !self.read().is_multiple_of(2) {
+            self.beat();
+        }
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

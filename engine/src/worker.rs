@@ -19,7 +19,7 @@ use crate::request::ConnectionInfo;
 use crate::shedding::Shedding;
 use crate::slab::{Key, Slab};
 use crate::task::Tasks;
-use lanner_limits::{Limits, Moment, Wheel};
+use lanner_limits::{Limits, Moment, Trip, Wheel};
 use lanner_protocol::{EndReason, Fate, Output, Status, Turn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub(crate) enum Verdict {
     Close,
     /// Close it with a reset; [`Worker::remove`] was done.
     Reset,
+    /// It has ended before. Another connection may have its place: leave that alone.
+    Stale,
 }
 
 /// See the file's comment.
@@ -119,6 +121,23 @@ impl<D: Dispatch> Worker<D> {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// A place under the caps for a connection that was accepted.
+    ///
+    /// # Errors
+    /// The bound that it would pass.
+    pub(crate) fn admit(&self, info: &ConnectionInfo, now: Moment) -> Result<Permit, Trip> {
+        let Shared {
+            admission, limits, ..
+        } = &self.shared;
+        admission.admit(info.peer.map(|peer| peer.ip()), limits, now)
+    }
+
+    /// Counts a connection that was not admitted.
+    pub(crate) fn reject(&self, trip: Trip) {
+        self.shared.counters.add(Count::Rejected);
+        self.shared.counters.trip(trip);
     }
 
     /// Takes over a connection that has been admitted.
@@ -222,18 +241,13 @@ impl<D: Dispatch> Worker<D> {
     /// Draws the conclusions of a turn, after the write.
     pub(crate) fn settle(&mut self, key: Key, now: Moment) -> Verdict {
         let Some(served) = self.connections.get_mut(key) else {
-            return Verdict::Wait {
-                read: false,
-                write: false,
-            };
+            return Verdict::Stale;
         };
         let connection = &mut served.connection;
         let unsent = connection.output.len();
         let queued = std::mem::take(&mut connection.queued);
         let resumed = connection.http.handle_output(now, queued, unsent);
-        if let Some(trip) = connection.http.take_trip() {
-            self.shared.counters.trip(trip);
-        }
+        connection.count_trip(&self.shared);
         if connection.output.is_drained() {
             self.spare_output.reclaim(&mut connection.output);
             self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
@@ -358,15 +372,17 @@ impl<D: Dispatch> Worker<D> {
         spawned.drain(..).for_each(|task| self.tasks.add(task));
     }
 
-    /// Makes room if the server is near its cap: the connection to serve next, which will then end. `is_quiet` says
-    /// whether nothing has come on an idle connection's socket that was not read yet.
+    /// Makes room if the server is near its cap: the connection to serve next, which will then end. `newcomers` are to
+    /// be admitted and do not count yet. `is_quiet` says whether nothing has come on an idle connection's socket that
+    /// was not read yet.
     pub(crate) fn shed(
         &mut self,
         now: Moment,
+        newcomers: usize,
         mut is_quiet: impl FnMut(Key) -> bool,
     ) -> Option<Key> {
         let limits = &self.shared.limits;
-        if self.shared.admission.connections() < limits.idle_shed_connections() {
+        if self.shared.admission.connections() + newcomers <= limits.idle_shed_connections() {
             return None;
         }
         let candidates = self
@@ -380,7 +396,8 @@ impl<D: Dispatch> Worker<D> {
                 continue;
             };
             let http = &mut served.connection.http;
-            if http.is_lingering() || (http.idle_since() == Some(since) && is_quiet(key)) {
+            let idle = http.idle_since() == Some(since) && served.connection.input.len() == 0;
+            if http.is_lingering() || (idle && is_quiet(key)) {
                 http.shed();
                 self.shedding.succeeded();
                 return Some(key);

@@ -145,6 +145,8 @@ pub struct Connection {
     fate: Fate,
     /// The exchange waits for its turn (`LANNER_MAX_INFLIGHT`); its request timer is the queue's.
     queued: bool,
+    /// What has come since the last request is nothing but empty lines.
+    only_empty_lines: bool,
     /// No request is taken after the one being answered.
     last: bool,
     /// A write fell short, and its rest has not gone out yet.
@@ -179,6 +181,7 @@ impl Connection {
             idle_since: now,
             fate: Fate::Open,
             queued: false,
+            only_empty_lines: false,
             last: false,
             backlog: false,
             aged: false,
@@ -221,6 +224,11 @@ impl Connection {
         matches!(self.receive, Receive::Head(_))
             && !self.deadlines.is_set(Timer::Head)
             && self.fate == Fate::Open
+    }
+
+    /// Whether the input held is nothing but empty lines, at which there is no need to look again.
+    pub fn has_only_empty_lines(&self) -> bool {
+        self.only_empty_lines
     }
 
     /// Whether it only waits for the client to take its last answer and close.

@@ -179,6 +179,16 @@ impl Connection {
         let ResponseBody::Upgrade { protocol, handler } = body else {
             return;
         };
+        if !shared.exchanges.slot(slot).head.offers_upgrade(protocol) {
+            tracing::error!(
+                connection = self.info.id,
+                "the request did not offer an upgrade to {protocol}"
+            );
+            caught(&shared.counters, "while its upgrade was refused", || {
+                drop(handler);
+            });
+            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+        }
         let mut turn = shared.turn(&mut self.output, now);
         if !shared
             .admission
@@ -204,6 +214,7 @@ impl Connection {
         exchange.link.reopen();
         exchange.stage = Stage::Upgraded(handler(Upgraded::new(exchange.link.clone())));
         exchange.due = true;
+        shared.exchanges.release_place();
     }
 
     pub(super) fn drive_upgrade<D: Dispatch>(
@@ -231,7 +242,7 @@ impl Connection {
                         connection = self.info.id,
                         "the handler of an upgraded connection panicked"
                     );
-                    true
+                    return self.fail_response(shared, now);
                 }
             };
             let link = exchange.link.clone();

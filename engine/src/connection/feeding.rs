@@ -4,8 +4,8 @@ use super::Connection;
 use crate::body::{BodyError, Chunk};
 use crate::exchange::Dispatch;
 use crate::worker::Shared;
-use lanner_limits::Moment;
-use lanner_protocol::{Event, Fields, Refusal, chunked};
+use lanner_limits::{Moment, UnderscoreHeaders};
+use lanner_protocol::{Event, Fields, Misbehaviour, Refusal, chunked};
 use std::task::Waker;
 
 impl Connection {
@@ -29,7 +29,8 @@ impl Connection {
                 Event::Data { at, last } if at.is_empty() && last => link.deliver_end(None),
                 Event::Data { at, last } => match self.input.share(&shared.pool, at.clone()) {
                     Some((lease, start)) => link.deliver(Chunk::new(lease, start, at.len()), last),
-                    None => link.deliver_end(None),
+                    // The range lies in the input, so it is there; a body cut short must never look whole.
+                    None => link.deliver_failure(BodyError::Aborted),
                 },
                 Event::End { trailers } => {
                     match trailer_fields(&self.input.unread()[trailers], shared) {
@@ -104,6 +105,13 @@ fn trailer_fields<D: Dispatch>(
     chunked::parse_trailers(bytes, &shared.limits, &mut spans)?;
     let mut fields = Fields::new();
     for span in &spans {
+        if span.name.slice(bytes).contains(&b'_') {
+            match shared.limits.underscore_headers {
+                UnderscoreHeaders::Allow => {}
+                UnderscoreHeaders::Drop => continue,
+                UnderscoreHeaders::Reject => return Err(Misbehaviour::UnderscoreField.into()),
+            }
+        }
         // What the parser let through is valid, and no trailer may be a field that frames messages.
         let _ = fields.append(span.name.str(bytes), span.value.slice(bytes));
     }

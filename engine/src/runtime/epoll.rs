@@ -6,12 +6,11 @@
 use super::accepting::{Accepting, FIRST_LISTENER};
 use super::{Setup, turn};
 use crate::control::{Control, StopPlan, StopStep};
-use crate::counters::Count;
 use crate::exchange::Dispatch;
 use crate::listener::{Accepted, Refused};
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
-use lanner_limits::Moment;
+use lanner_limits::{Moment, Trip};
 use lanner_protocol::Output;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,6 +25,10 @@ const EVENTS_PER_TURN: usize = 256;
 
 /// How often a connection is served in one turn while its answer keeps the socket busy.
 const SERVES_PER_TURN: usize = 16;
+
+/// Writes of one connection before others get their turn, where each of them fills up: 16 slices, or what the
+/// kernel's send buffer holds.
+const WRITES_PER_SERVE: usize = 16;
 
 /// Slices of one vectored write.
 const SLICES_PER_WRITE: usize = 16;
@@ -202,6 +205,7 @@ impl<D: Dispatch> Epoll<D> {
                     }
                     self.worker.handle_shutdown(key, self.now);
                 }
+                Verdict::Stale => return,
                 Verdict::Close => return self.close(key, false),
                 Verdict::Reset => return self.close(key, true),
             }
@@ -220,7 +224,10 @@ impl<D: Dispatch> Epoll<D> {
         let Some(output) = self.worker.output(key) else {
             return;
         };
-        while !output.is_empty() {
+        for _ in 0..WRITES_PER_SERVE {
+            if output.is_empty() {
+                return;
+            }
             match send(socket.descriptor.as_fd(), output) {
                 Ok(count) => {
                     let whole = count == output.len();
@@ -309,23 +316,16 @@ impl<D: Dispatch> Epoll<D> {
     }
 
     fn admit(&mut self, accepted: Accepted) {
-        let sockets = &self.sockets;
-        if let Some(key) = self.worker.shed(self.now, |key| is_quiet(sockets, key)) {
-            self.serve(key);
-        }
         let Accepted { descriptor, info } = accepted;
-        let shared = &self.worker.shared;
-        let permit =
-            match shared
-                .admission
-                .admit(info.peer.map(|peer| peer.ip()), &shared.limits, self.now)
-            {
-                Ok(permit) => permit,
-                Err(trip) => {
-                    shared.counters.add(Count::Rejected);
-                    return shared.counters.trip(trip);
-                }
-            };
+        let mut admitted = self.worker.admit(&info, self.now);
+        if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1) {
+            admitted = self.worker.admit(&info, self.now);
+        }
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(trip) => return self.worker.reject(trip),
+        };
+        self.make_room(0);
         let key = self.worker.accept(info, permit, self.now);
         let index = key.index as usize;
         if index >= self.sockets.len() {
@@ -349,6 +349,15 @@ impl<D: Dispatch> Epoll<D> {
         });
     }
 
+    /// Sheds a connection if the server is near its cap. Returns whether it did.
+    fn make_room(&mut self, newcomers: usize) -> bool {
+        let sockets = &self.sockets;
+        let shed = self
+            .worker
+            .shed(self.now, newcomers, |key| is_quiet(sockets, key));
+        shed.inspect(|key| self.serve(*key)).is_some()
+    }
+
     fn follow_stop(&mut self) {
         let limits = self.worker.shared.limits.clone();
         match self.stop.step(self.control.phase(), &limits, self.now) {
@@ -366,8 +375,10 @@ impl<D: Dispatch> Epoll<D> {
 
     /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
     fn close_listeners(&mut self) {
+        let queued_max = self.worker.shared.limits.tcp_backlog;
         for number in 0..self.accepting.unlimit() {
-            while self.accept_one(number) {}
+            // No more than a queue holds: newcomers must not hold the stop up.
+            let _ = (0..queued_max).find(|_| !self.accept_one(number));
         }
         self.accepting.close();
         for key in self.worker.stop() {

@@ -3,6 +3,7 @@
 //! worker, and the main future (`hub`) does everything else once a turn.
 
 mod hub;
+mod operation;
 mod piece;
 mod ring;
 mod served;

@@ -42,7 +42,14 @@ impl Connection {
                 self.close(false, EndReason::ConnectionReset);
                 Step::new(input.len(), Event::Closing)
             }
+            // RFC 9112 section 2.2: empty lines before a request are skipped. They are not its beginning: whoever sends
+            // one behind a body is idle all the same, and must not be told 408.
+            Ok(None) if input.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => {
+                self.only_empty_lines = true;
+                Step::new(0, Event::More)
+            }
             Ok(None) => {
+                self.only_empty_lines = false;
                 if !self.deadlines.is_set(Timer::Head) {
                     self.deadlines.clear(Timer::FirstByte);
                     self.deadlines.clear(Timer::KeepAlive);
@@ -86,6 +93,7 @@ impl Connection {
         for timer in [Timer::FirstByte, Timer::KeepAlive, Timer::Head, Timer::Stop] {
             self.deadlines.clear(timer);
         }
+        self.only_empty_lines = false;
         self.requests += 1;
         self.body_bytes_sent = 0;
         self.answered = None;

@@ -4,18 +4,21 @@
 //! Everything but the connections' reads and writes stands in one epoll of our own, which monoio watches as one
 //! descriptor on either of its drivers: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the
 //! sockets of silent connections.
+//!
+//! Known fault of monoio 0.2.4: its wakers must not reach another thread. None does: whoever is elsewhere writes to the
+//! worker's eventfd, and the hub tells the task.
 
 use super::served;
 use super::shell::{News, Shell};
+use crate::context;
 use crate::control::{Control, StopPlan, StopStep};
-use crate::counters::Count;
 use crate::exchange::Dispatch;
 use crate::listener::{Accepted, Refused};
 use crate::runtime::accepting::{Accepting, FIRST_LISTENER};
 use crate::runtime::{Setup, turn};
 use crate::slab::Key;
 use crate::worker::Verdict;
-use lanner_limits::Moment;
+use lanner_limits::{Moment, Trip};
 use monoio::net::UnixStream;
 use monoio::time::Sleep;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -88,7 +91,9 @@ impl<D: Dispatch> Hub<D> {
         poll_fn(|context| {
             self.shell.set_hub_waker(context.waker());
             self.shell.begin_turn();
-            if has_completed(&mut watch, context) && self.ending {
+            // On the ring the watch is in flight until the wait that was hurried has ended it.
+            let idle = has_completed(&mut watch, context) || monoio::utils::is_legacy();
+            if self.ending && idle {
                 return Poll::Ready(Ok(()));
             }
             if self.shell.looks_first() {
@@ -104,7 +109,10 @@ impl<D: Dispatch> Hub<D> {
             if self.shell.take_told() {
                 return Poll::Pending;
             }
-            // monoio's epoll driver answers at once if there is more, its ring with the next turn.
+            // The ring reports with the next turn what its epoll driver knows at once.
+            if watch.is_none() {
+                watch.set(Some(watched.readable(false)));
+            }
             let more = has_completed(&mut watch, context);
             if has_completed(&mut sleep, context) {
                 self.armed = None;
@@ -188,23 +196,36 @@ impl<D: Dispatch> Hub<D> {
             due => due.map(|due| due.since(before)),
         };
         self.shell.end_turn(planned);
-        if let (Some(planned), Some(due)) = (planned, due)
-            && !planned.is_zero()
-            && self.armed.is_none_or(|armed| due < armed)
-        {
-            sleep.set(Some(monoio::time::sleep(planned)));
-            self.armed = Some(due);
-            if !has_completed(sleep, context) {
-                return;
+        match (planned, due) {
+            (Some(Duration::ZERO), _) => return self.hurry(&worker.context),
+            (Some(planned), Some(due)) if self.armed.is_none_or(|armed| due < armed) => {
+                sleep.set(Some(monoio::time::sleep(planned)));
+                self.armed = Some(due);
             }
-            self.armed = None;
-        } else if planned.is_none_or(|planned| !planned.is_zero()) {
-            return;
+            _ => return,
         }
-        // Known fault of monoio 0.2.4: tasks that wake one another keep it from asking the kernel for anything. So
-        // whoever has more to do waits like everybody else, for a wait that ends at once. The counter can only overflow
-        // when it is far from zero, and then the wait ends all the same.
-        let _ = rustix::io::write(ready.event(), &1u64.to_ne_bytes());
+        if has_completed(sleep, context) {
+            self.armed = None;
+            self.hurry(&worker.context);
+        }
+    }
+
+    /// Has the coming wait end at once.
+    ///
+    /// Known fault of monoio 0.2.4: tasks that wake one another keep its ring from reaping completions, and one that
+    /// wakes itself even keeps the others from running. So whoever has more to do goes through a wait like everybody
+    /// else.
+    fn hurry(&self, context: &context::Context) {
+        if monoio::utils::is_legacy() {
+            // With a task in its queue, the epoll driver asks for events without waiting for any.
+            let shell = self.shell.clone();
+            monoio::spawn(async move {
+                shell.enter();
+            });
+        } else {
+            // The counter can only overflow when it is far from zero, and then the wait ends all the same.
+            let _ = rustix::io::write(context.ready.event(), &1u64.to_ne_bytes());
+        }
     }
 
     fn accept(&mut self, number: usize) {
@@ -236,20 +257,17 @@ impl<D: Dispatch> Hub<D> {
 
     fn admit(&mut self, accepted: Accepted) {
         let now = self.shell.now();
-        self.shed(now);
         let Accepted { descriptor, info } = accepted;
-        let mut worker = self.shell.worker.borrow_mut();
-        let shared = &worker.shared;
-        let permit = match shared
-            .admission
-            .admit(info.peer.map(|peer| peer.ip()), &shared.limits, now)
-        {
+        let mut admitted = self.shell.worker.borrow().admit(&info, now);
+        if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1, now) {
+            admitted = self.shell.worker.borrow().admit(&info, now);
+        }
+        let permit = match admitted {
             Ok(permit) => permit,
-            Err(trip) => {
-                shared.counters.add(Count::Rejected);
-                return shared.counters.trip(trip);
-            }
+            Err(trip) => return self.shell.worker.borrow().reject(trip),
         };
+        self.make_room(0, now);
+        let mut worker = self.shell.worker.borrow_mut();
         let key = worker.accept(info, permit, now);
         if let Err(error) = served::spawn(&self.shell, descriptor, key) {
             tracing::error!(%error, "a connection cannot be watched");
@@ -258,20 +276,25 @@ impl<D: Dispatch> Hub<D> {
         }
     }
 
-    /// Makes room if the server is near its cap. The place is free at once; the task closes the socket when it runs.
-    fn shed(&mut self, now: Moment) {
+    /// Sheds a connection if the server is near its cap. Returns whether it did. The place is free at once; the task
+    /// closes the socket when it runs.
+    fn make_room(&mut self, newcomers: usize, now: Moment) -> bool {
         let mut worker = self.shell.worker.borrow_mut();
-        let Some(key) = worker.shed(now) else {
-            return;
+        let Some(key) = worker.shed(now, newcomers, |key| self.shell.has_nothing_unread(key))
+        else {
+            return false;
         };
         worker.advance(key, now);
         let news = match worker.settle(key, now) {
             Verdict::Close => News::CLOSED,
             Verdict::Reset => News::CLOSED | News::RESET,
-            Verdict::Wait { .. } | Verdict::Again | Verdict::Shutdown => News::SERVE,
+            Verdict::Wait { .. } | Verdict::Again | Verdict::Shutdown | Verdict::Stale => {
+                News::SERVE
+            }
         };
         drop(worker);
         self.shell.tell(key, news);
+        true
     }
 
     fn follow_stop(&mut self) {
@@ -293,8 +316,10 @@ impl<D: Dispatch> Hub<D> {
 
     /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
     fn close_listeners(&mut self) {
+        let queued_max = self.shell.worker.borrow().shared.limits.tcp_backlog;
         for number in 0..self.accepting.unlimit() {
-            while self.accept_one(number) {}
+            // No more than a queue holds: newcomers must not hold the stop up.
+            let _ = (0..queued_max).find(|_| !self.accept_one(number));
         }
         self.accepting.close();
         let keys = self.shell.worker.borrow_mut().stop();

@@ -61,7 +61,7 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    pub(super) fn to_read_into(&mut self, large: bool) -> Vec<u8> {
+    pub(super) fn take_for_reading(&mut self, large: bool) -> Vec<u8> {
         if large {
             return Vec::with_capacity(READ_BYTES_LARGE);
         }
@@ -71,18 +71,18 @@ impl Spare {
     }
 
     /// Takes back what was read into.
-    pub(super) fn was_read_into(&mut self, buffer: Vec<u8>) {
+    pub(super) fn keep_read(&mut self, buffer: Vec<u8>) {
         if buffer.capacity() == READ_BYTES && self.for_reading.len() < SPARES_MAX {
             self.for_reading.push(buffer);
         }
     }
 
-    pub(super) fn to_write_from(&mut self) -> Vec<u8> {
+    pub(super) fn take_for_writing(&mut self) -> Vec<u8> {
         self.for_writing.pop().unwrap_or_default()
     }
 
     /// Takes back what was written.
-    pub(super) fn was_written(&mut self, piece: Piece) {
+    pub(super) fn keep_written(&mut self, piece: Piece) {
         if let Lent::Buffer(mut buffer) = piece.bytes
             && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity())
             && self.for_writing.len() < SPARES_MAX
@@ -104,7 +104,10 @@ mod tests {
 
     #[test]
     fn a_piece_gives_the_kernel_what_is_left_of_it() {
-        for lent in [Lent::Buffer(b"hello".to_vec()), Lent::Shared("hello".into())] {
+        for lent in [
+            Lent::Buffer(b"hello".to_vec()),
+            Lent::Shared("hello".into()),
+        ] {
             let mut piece = Piece::new(lent);
             assert!(piece.advance(2));
             assert_eq!(piece.rest(), b"llo");
@@ -118,10 +121,10 @@ mod tests {
     fn what_is_kept_for_reuse_is_bounded() {
         let mut spare = Spare::default();
         for _ in 0..2 * SPARES_MAX {
-            spare.was_read_into(Vec::with_capacity(READ_BYTES));
-            spare.was_read_into(Vec::with_capacity(READ_BYTES_LARGE));
-            spare.was_written(Piece::new(Lent::Buffer(Vec::with_capacity(100))));
-            spare.was_written(Piece::new(Lent::Buffer(Vec::with_capacity(
+            spare.keep_read(Vec::with_capacity(READ_BYTES));
+            spare.keep_read(Vec::with_capacity(READ_BYTES_LARGE));
+            spare.keep_written(Piece::new(Lent::Buffer(Vec::with_capacity(100))));
+            spare.keep_written(Piece::new(Lent::Buffer(Vec::with_capacity(
                 2 * SPARE_BYTES_MAX,
             ))));
         }

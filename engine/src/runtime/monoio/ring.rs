@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_probe_may_run_within_somebody_elses_monoio() {
-        let mut outer = RuntimeBuilder::<monoio::LegacyDriver>::new().build().unwrap();
+        let mut outer = RuntimeBuilder::<monoio::LegacyDriver>::new()
+            .build()
+            .unwrap();
         let probed = outer.block_on(async { Ring::probe(1) });
         assert!(probed.is_ok() || Ring::Small.try_all(1).is_err());
     }

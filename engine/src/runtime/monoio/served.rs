@@ -2,32 +2,29 @@
 //! verdict says.
 //!
 //! At most one read and one write are in flight. A pending read is kept whatever else happens; a connection that has
-//! been silent for a moment cancels it, gives the buffer back and has the hub watch its socket instead. While a write is
-//! in flight the connection goes on reading and answering; what it has to send gathers behind it.
+//! been silent for a moment, or has never spoken, has no read pending and no buffer: the hub watches its socket. While
+//! a write is in flight the connection goes on reading and answering; what it has to send gathers behind it.
 //!
 //! What a peer can make us hold beyond the worker's own bounds is what one read brings in: it stays here while the
 //! worker wants no input, and no further read is begun.
 
+use super::operation::{Outcome, end, poll_operation, read_into, write_from};
 use super::piece::{self, Piece};
 use super::shell::{News, Shell, Slot};
 use crate::exchange::Dispatch;
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
 use lanner_limits::Moment;
-use monoio::io::{
-    AsyncWriteRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf,
-    OwnedWriteHalf, Splitable,
-};
+use monoio::io::{CancelHandle, Canceller, Splitable};
 use monoio::net::UnixStream;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::Shutdown;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::Poll;
 
 /// How often a connection is served in one turn while it could go on at once.
 const SERVES_PER_TURN: usize = 16;
@@ -43,7 +40,10 @@ pub(super) fn spawn<D: Dispatch>(
 ) -> io::Result<()> {
     // monoio's thinnest stream: receive, send and poll on a descriptor, which is all that TCP needs as well.
     let stream = UnixStream::from_std(socket.into())?;
-    let slot = shell.open_slot(key);
+    // SAFETY: the task owns the stream and with it the descriptor. It takes the slot out of the shell before it closes
+    // the stream, and uses the slot's socket only before that.
+    let socket = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
+    let slot = shell.open_slot(key, socket);
     monoio::spawn(serve(shell.clone(), stream, slot));
     Ok(())
 }
@@ -51,12 +51,12 @@ pub(super) fn spawn<D: Dispatch>(
 /// The task.
 async fn serve<D: Dispatch>(shell: Rc<Shell<D>>, stream: UnixStream, slot: Rc<Slot>) {
     let _task = Task(shell.clone());
-    let descriptor = stream.as_raw_fd();
-    // SAFETY: the halves of the stream keep the descriptor open. They are reunited and dropped at the end of this
-    // function, after the last use of `socket`.
-    let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let (reader, writer) = stream.into_split();
-    let mut served = Served::new(&shell, &slot, socket);
+    let mut served = Served::new(&shell, &slot);
+    // One that has not said anything yet gets no memory to say it into.
+    if !slot.has_input() {
+        served.park();
+    }
     let (mut reader, mut writer) = (Some(reader), Some(writer));
     let (mut read, mut write) = (pin!(None), pin!(None));
     let reset = poll_fn(|context| {
@@ -96,14 +96,14 @@ async fn serve<D: Dispatch>(shell: Rc<Shell<D>>, stream: UnixStream, slot: Rc<Sl
     })
     .await;
     shell.close_slot(&slot);
-    end(socket, reset, reader.is_none() || writer.is_none());
+    end(slot.socket, reset, reader.is_none() || writer.is_none());
     // Operations in flight own memory that the kernel may still write to, and a reference to the descriptor: until they
     // have completed the socket is not closed.
     poll_fn(|context| {
         shell.enter();
         if let Some((half, (_, buffer))) = poll_operation(&mut read, context) {
             reader = Some(half);
-            shell.spare.borrow_mut().was_read_into(buffer);
+            shell.spare.borrow_mut().keep_read(buffer);
         }
         if let Some((half, _)) = poll_operation(&mut write, context) {
             writer = Some(half);
@@ -128,53 +128,6 @@ struct Task<D: Dispatch>(Rc<Shell<D>>);
 impl<D: Dispatch> Drop for Task<D> {
     fn drop(&mut self) {
         self.0.task_ends();
-    }
-}
-
-/// The result of an operation, and the memory it used.
-type Outcome<B> = (io::Result<usize>, B);
-
-async fn read_into(
-    mut half: OwnedReadHalf<UnixStream>,
-    buffer: Vec<u8>,
-    handle: CancelHandle,
-) -> (OwnedReadHalf<UnixStream>, Outcome<Vec<u8>>) {
-    let outcome = half.cancelable_read(buffer, handle).await;
-    (half, outcome)
-}
-
-async fn write_from(
-    mut half: OwnedWriteHalf<UnixStream>,
-    piece: Piece,
-) -> (OwnedWriteHalf<UnixStream>, Outcome<Piece>) {
-    let outcome = half.write(piece).await;
-    (half, outcome)
-}
-
-/// Polls an operation, if there is one, and takes it away once it has completed.
-fn poll_operation<F: Future>(
-    operation: &mut Pin<&mut Option<F>>,
-    context: &mut Context<'_>,
-) -> Option<F::Output> {
-    let Poll::Ready(output) = operation.as_mut().as_pin_mut()?.poll(context) else {
-        return None;
-    };
-    operation.set(None);
-    Some(output)
-}
-
-/// Ends a connection on the wire, so far as closing the socket does not: with a reset if the peer must not take what it
-/// got for the whole, and so that operations in flight complete.
-fn end(socket: BorrowedFd<'_>, reset: bool, in_flight: bool) {
-    if reset {
-        // Dissolving a TCP connection sends a reset at once, without an end of the stream before it, and fails what is
-        // in flight. A unix socket refuses; closing it is all there is.
-        if rustix::net::connect_unspec(socket).is_err() {
-            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
-        }
-    }
-    if in_flight {
-        let _ = rustix::net::shutdown(socket, Shutdown::Both);
     }
 }
 
@@ -209,7 +162,6 @@ struct Served<'a, D: Dispatch> {
     shell: &'a Rc<Shell<D>>,
     key: Key,
     slot: &'a Slot,
-    socket: BorrowedFd<'a>,
     arrived: Arrived,
     /// The worker wants input.
     wants_read: bool,
@@ -240,14 +192,13 @@ enum Stop {
 }
 
 impl<'a, D: Dispatch> Served<'a, D> {
-    fn new(shell: &'a Rc<Shell<D>>, slot: &'a Slot, socket: BorrowedFd<'a>) -> Self {
+    fn new(shell: &'a Rc<Shell<D>>, slot: &'a Slot) -> Self {
         Self {
             shell,
             key: slot.key,
             slot,
-            socket,
             arrived: Arrived::Nothing,
-            wants_read: false,
+            wants_read: true,
             large: false,
             reading: false,
             writing: false,
@@ -306,7 +257,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
     /// is gone frees what is being done for it.
     fn park(&mut self) {
         let read = self.wants_read;
-        match self.shell.park(self.slot, self.socket, read, self.known) {
+        match self.shell.park(self.slot, read, self.known) {
             Ok(()) => {
                 self.known = true;
                 self.waiting = Waiting::Parked { read };
@@ -317,14 +268,12 @@ impl<'a, D: Dispatch> Served<'a, D> {
     }
 
     fn may_read(&self) -> bool {
-        self.wants_read
-            && self.waiting == Waiting::Here
-            && matches!(self.arrived, Arrived::Nothing)
+        self.wants_read && self.waiting == Waiting::Here && matches!(self.arrived, Arrived::Nothing)
     }
 
     fn begin_read(&mut self) -> (Vec<u8>, CancelHandle) {
         self.reading = true;
-        let buffer = self.shell.spare.borrow_mut().to_read_into(self.large);
+        let buffer = self.shell.spare.borrow_mut().take_for_reading(self.large);
         (buffer, self.canceller.handle())
     }
 
@@ -345,9 +294,12 @@ impl<'a, D: Dispatch> Served<'a, D> {
             }
             Err(Some(Errno::CANCELED)) if gave_up => self.park(),
             Err(Some(Errno::AGAIN | Errno::INTR | Errno::CANCELED)) => {}
-            Err(_) => self.shell.worker.borrow_mut().handle_reset(self.key),
+            Err(_) => {
+                self.shell.worker.borrow_mut().handle_reset(self.key);
+                self.note_read();
+            }
         }
-        self.shell.spare.borrow_mut().was_read_into(buffer);
+        self.shell.spare.borrow_mut().keep_read(buffer);
     }
 
     fn note_read(&mut self) {
@@ -377,7 +329,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
             self.lent = Some(piece);
             self.writing = true;
         } else {
-            self.shell.spare.borrow_mut().was_written(piece);
+            self.shell.spare.borrow_mut().keep_written(piece);
         }
     }
 
@@ -385,6 +337,10 @@ impl<'a, D: Dispatch> Served<'a, D> {
     fn serve(&mut self, now: Moment) -> Option<End> {
         if self.ended.is_some() {
             return self.ended;
+        }
+        if self.must_read_first() {
+            self.unpark();
+            return None;
         }
         let mut worker = self.shell.worker.borrow_mut();
         for _ in 0..SERVES_PER_TURN {
@@ -394,10 +350,10 @@ impl<'a, D: Dispatch> Served<'a, D> {
             match worker.settle(self.key, now) {
                 Verdict::Again => {}
                 Verdict::Shutdown => {
-                    let _ = rustix::net::shutdown(self.socket, Shutdown::Write);
+                    let _ = rustix::net::shutdown(self.slot.socket, Shutdown::Write);
                     worker.handle_shutdown(self.key, now);
                 }
-                Verdict::Close => return Some(End::Close),
+                Verdict::Close | Verdict::Stale => return Some(End::Close),
                 Verdict::Reset => return Some(End::Reset),
                 Verdict::Wait { read, .. } => {
                     self.wants_read = read;
@@ -432,7 +388,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
                     let from = from + count;
                     self.arrived = Arrived::Bytes { buffer, from };
                 } else {
-                    self.shell.spare.borrow_mut().was_read_into(buffer);
+                    self.shell.spare.borrow_mut().keep_read(buffer);
                 }
             }
         }
@@ -453,34 +409,33 @@ impl<'a, D: Dispatch> Served<'a, D> {
         if output.is_drained() {
             return;
         }
-        let spare = self.shell.spare.borrow_mut().to_write_from();
+        let spare = self.shell.spare.borrow_mut().take_for_writing();
         if let Some(lent) = output.lend(spare) {
             self.lent = Some(Piece::new(lent));
             self.writing = true;
         }
     }
 
-    /// Tells the worker that the server stops, once what the client had sent by then has been read. Returns whether it
-    /// was told.
-    fn pass_on_stop(&mut self, worker: &mut Worker<D>, now: Moment) -> bool {
-        match self.stop {
-            None => return false,
-            // All that the ring has received was taken in before the news came, so what there is is in the socket.
-            Some(Stop::Heard) if self.wants_read && self.has_input() => {
-                self.stop = Some(Stop::Awaited);
-                return false;
-            }
-            Some(Stop::Awaited) if self.wants_read => return false,
-            Some(_) => {}
+    /// Whether the server stops, and what the client had sent by then has yet to be read.
+    fn must_read_first(&mut self) -> bool {
+        // All that a read had received was taken in before the news came, so what there is is in the socket.
+        if self.stop == Some(Stop::Heard)
+            && self.wants_read
+            && matches!(self.arrived, Arrived::Nothing)
+            && self.slot.has_input()
+        {
+            self.stop = Some(Stop::Awaited);
         }
-        self.stop = None;
-        worker.handle_stop(self.key, now);
-        true
+        self.stop == Some(Stop::Awaited)
     }
 
-    fn has_input(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        rustix::net::recv(self.socket, &mut [0u8], flags).is_ok()
+    /// Tells the worker that the server stops. Returns whether there was a need.
+    fn pass_on_stop(&mut self, worker: &mut Worker<D>, now: Moment) -> bool {
+        if self.stop.take().is_none() {
+            return false;
+        }
+        worker.handle_stop(self.key, now);
+        true
     }
 
     /// Takes the socket back from the hub if a read is to be begun now, which the hub does not watch for.

@@ -12,6 +12,8 @@ use crate::worker::Worker;
 use lanner_limits::Moment;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::BitOr;
@@ -19,8 +21,9 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// How long a connection may be silent before it has to give back its read buffer.
-const QUIET_AFTER: Duration = Duration::from_secs(1);
+/// How long a connection may be silent before it has to give back its read buffer: longer than the gaps of one that is
+/// in use, for the way back costs a cancelled read and two more system calls.
+const QUIET_AFTER: Duration = Duration::from_millis(250);
 
 /// See the file's comment.
 pub(super) struct Shell<D: Dispatch> {
@@ -93,6 +96,8 @@ impl BitOr for News {
 /// How one connection's task is reached.
 pub(super) struct Slot {
     pub(super) key: Key,
+    /// Open for as long as the slot stands in the shell and the task has not come to its end.
+    pub(super) socket: BorrowedFd<'static>,
     news: Cell<News>,
     waker: Cell<Option<Waker>>,
     /// When something last happened.
@@ -102,6 +107,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether input waits in the socket: bytes, or the client's end. What a read has brought in is not there any more.
+    pub(super) fn has_input(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(self.socket, &mut [0u8], flags) != Err(Errno::AGAIN)
+    }
+
     pub(super) fn take_news(&self) -> News {
         self.news.take()
     }
@@ -179,9 +190,10 @@ impl<D: Dispatch> Shell<D> {
     // Connections.
 
     /// A place for a new connection's task, which is about to run.
-    pub(super) fn open_slot(&self, key: Key) -> Rc<Slot> {
+    pub(super) fn open_slot(&self, key: Key, socket: BorrowedFd<'static>) -> Rc<Slot> {
         let slot = Rc::new(Slot {
             key,
+            socket,
             news: Cell::new(News::SERVE),
             waker: Cell::new(None),
             active: Cell::new(self.now()),
@@ -219,9 +231,9 @@ impl<D: Dispatch> Shell<D> {
 
     /// Gives a connection's task something to do. Only the hub calls this.
     ///
-    /// Known fault of monoio 0.2.4: a task that is woken while it runs goes to the front of the queue and is polled again
-    /// before all others. So a task never tells itself anything: what it cannot finish waits in the worker's list of
-    /// those that yielded, and the hub tells it in the next turn.
+    /// Known fault of monoio 0.2.4: a task that is woken while it runs goes to the front of the queue and is polled
+    /// again before all others. So a task never tells itself anything: what it cannot finish waits in the worker's list
+    /// of those that yielded, and the hub tells it in the next turn.
     pub(super) fn tell(&self, key: Key, news: News) {
         let slots = self.slots.borrow();
         let Some(Some(slot)) = slots.get(key.index as usize) else {
@@ -235,6 +247,16 @@ impl<D: Dispatch> Shell<D> {
         if let Some(waker) = slot.waker.take() {
             waker.wake_by_ref();
             slot.waker.set(Some(waker));
+        }
+    }
+
+    /// Whether a connection's socket has nothing that was not read yet. For the hub, which runs when the tasks have
+    /// taken in all that their reads have brought.
+    pub(super) fn has_nothing_unread(&self, key: Key) -> bool {
+        let slots = self.slots.borrow();
+        match slots.get(key.index as usize) {
+            Some(Some(slot)) if slot.key == key => !slot.has_input(),
+            _ => true,
         }
     }
 
@@ -258,12 +280,17 @@ impl<D: Dispatch> Shell<D> {
         self.quiet.borrow().front().map(|(at, _)| *at)
     }
 
-    /// Tells those that have been silent. Each connection is looked at once in a while, whatever its traffic, so a request
-    /// costs nothing here.
+    /// Tells those that have been silent. Each connection is looked at once in a while, whatever its traffic, so a
+    /// request costs nothing here.
     pub(super) fn tell_the_quiet(&self) {
         let now = self.now();
         while let Some(key) = self.pop_quiet(now) {
-            let slot = self.slots.borrow().get(key.index as usize).cloned().flatten();
+            let slot = self
+                .slots
+                .borrow()
+                .get(key.index as usize)
+                .cloned()
+                .flatten();
             let Some(slot) = slot.filter(|slot| slot.key == key) else {
                 continue;
             };
@@ -286,20 +313,14 @@ impl<D: Dispatch> Shell<D> {
     }
 
     /// Has the hub watch a silent connection's socket, once: for input, or only for the end if `read` is false.
-    pub(super) fn park(
-        &self,
-        slot: &Slot,
-        socket: BorrowedFd<'_>,
-        read: bool,
-        known: bool,
-    ) -> rustix::io::Result<()> {
+    pub(super) fn park(&self, slot: &Slot, read: bool, known: bool) -> rustix::io::Result<()> {
         let mut interest = EventFlags::ONESHOT;
         interest.set(EventFlags::IN, read);
         let data = EventData::new_u64(slot.key.to_bits());
         if known {
-            epoll::modify(&self.hub, socket, data, interest)
+            epoll::modify(&self.hub, slot.socket, data, interest)
         } else {
-            epoll::add(&self.hub, socket, data, interest)
+            epoll::add(&self.hub, slot.socket, data, interest)
         }
     }
 }
