@@ -33,7 +33,7 @@ async fn app(mut request: Request) -> Result<Response, Error> {
         "/both" => {
             let timer = lanner::spawn_local(lanner::sleep(Duration::from_millis(300)));
             let sum = lanner::blocking(|| (0..1_000_000u64).sum::<u64>()).await?;
-            timer.await;
+            timer.await?;
             Ok(Response::text(format!("{sum}\n")))
         }
         "/count" => {

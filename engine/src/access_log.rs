@@ -22,7 +22,7 @@ const BATCHES_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// How long the end of the server waits for the last lines to be taken.
-const LAST_LINES_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_LINES_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The thread that writes.
 #[derive(Debug)]
@@ -149,14 +149,16 @@ fn combined_line(
         into,
         " - - [{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02} +0000] \""
     );
-    push_quoted(into, request.method().as_bytes());
-    into.push(' ');
-    push_quoted(into, request.target().as_bytes());
-    let _ = write!(
-        into,
-        " {}\" {status} {body_bytes} \"",
-        version(&request.head)
-    );
+    if request.method().is_empty() {
+        // What came was no request.
+        into.push('-');
+    } else {
+        push_quoted(into, request.method().as_bytes());
+        into.push(' ');
+        push_quoted(into, request.target().as_bytes());
+        let _ = write!(into, " {}", version(&request.head));
+    }
+    let _ = write!(into, "\" {status} {body_bytes} \"");
     push_quoted(into, field(request, "referer"));
     into.push_str("\" \"");
     push_quoted(into, field(request, "user-agent"));

@@ -10,8 +10,8 @@ use crate::exchange::{Dispatch, Polled, Stage};
 use crate::input::Input;
 use crate::request::ConnectionInfo;
 use crate::response::Response;
+use crate::shared::Shared;
 use crate::slab::Key;
-use crate::worker::Shared;
 use lanner_limits::{Moment, Trip};
 use lanner_protocol::{Event, Output, Status, Turn, scan};
 use std::ops::Range;
@@ -162,6 +162,7 @@ impl Connection {
             return Progress::Made;
         };
         if !self.http.admit(&mut turn, overrides) {
+            shared.log_exchange(slot, self.http.answered(), self.http.body_bytes_sent(), now);
             shared.exchanges.end(slot, true);
             return Progress::Stalled;
         }

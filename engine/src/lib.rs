@@ -45,6 +45,7 @@ mod request;
 mod response;
 mod runtime;
 mod server;
+mod shared;
 mod shedding;
 #[cfg(test)]
 mod simulation;
@@ -71,5 +72,5 @@ pub use request::{ConnectionInfo, Request, RequestView, TooLate};
 pub use response::{BodyStream, Response};
 pub use server::{Builder, Server, ServerHandle, ServerInfo, StartError, WorkerInfo};
 pub use sleep::{Sleep, sleep};
-pub use task::{JoinHandle, spawn_local};
+pub use task::{JoinHandle, TaskPanicked, spawn_local};
 pub use upgrade::Upgraded;

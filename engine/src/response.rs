@@ -66,7 +66,7 @@ impl Response {
     }
 
     /// 200 with a body that is produced while it is sent. With `length` the client is told it, and producing more or
-    /// less is an error that resets the connection; without, the body is chunked.
+    /// less is an error that cuts the answer short and closes; without, the body is chunked.
     pub fn stream(
         length: Option<u64>,
         stream: impl http_body::Body<Data = Bytes, Error = Error> + 'static,

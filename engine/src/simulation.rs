@@ -22,8 +22,9 @@ use crate::exchange::{Dispatch, Dispatcher, Exchanges};
 use crate::lease::Pool;
 use crate::request::ConnectionInfo;
 use crate::server::ServerInfo;
+use crate::shared::Shared;
 use crate::slab::Key;
-use crate::worker::{Shared, Verdict, Worker};
+use crate::worker::{Verdict, Worker};
 use client::Client;
 use lanner_limits::{Limits, Machine, Moment};
 use random::Random;
@@ -31,7 +32,7 @@ use socket::Socket;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 300;
@@ -112,7 +113,7 @@ fn simulate(seed: u64) {
         admission,
         clients,
         sockets: Vec::new(),
-        clock: Clock::new(Instant::now()),
+        clock: Clock::new(Clock::origin()),
         real: Duration::ZERO,
         now: Moment::ZERO,
         phase: Phase::Running,

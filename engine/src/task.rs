@@ -4,6 +4,7 @@ use crate::context::{Context as Worker, LocalTask};
 use crate::ready::{Ready, Signal, Token};
 use crate::waiter::Waiter;
 use std::cell::RefCell;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -26,17 +27,19 @@ where
     let handle = JoinHandle {
         outcome: outcome.clone(),
     };
+    let end = End(outcome);
     let worker = Worker::current();
     worker.spawned.borrow_mut().push(Box::pin(async move {
+        // Dropped behind the value, or alone when the future panics.
+        let end = end;
         let value = future.await;
-        *outcome.value.borrow_mut() = Some(value);
-        outcome.waiting.wake();
+        *end.0.value.borrow_mut() = Some(value);
     }));
     worker.ready.wake();
     handle
 }
 
-/// Waits for what a spawned task returns. Never completes if the task panicked.
+/// Waits for what a spawned task returns. Dropping it lets the task go on.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     outcome: Rc<Outcome<T>>,
@@ -48,17 +51,42 @@ struct Outcome<T> {
     waiting: Waiter,
 }
 
-impl<T> Future for JoinHandle<T> {
-    type Output = T;
+/// The task's side of its outcome.
+struct End<T>(Rc<Outcome<T>>);
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        self.0.waiting.wake();
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, TaskPanicked>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(value) = self.outcome.value.borrow_mut().take() {
-            return Poll::Ready(value);
+            return Poll::Ready(Ok(value));
+        }
+        // The task is gone and left nothing.
+        if Rc::strong_count(&self.outcome) == 1 {
+            return Poll::Ready(Err(TaskPanicked));
         }
         self.outcome.waiting.wait(context);
         Poll::Pending
     }
 }
+
+/// A spawned task panicked before it returned anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskPanicked;
+
+impl fmt::Display for TaskPanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a spawned task panicked")
+    }
+}
+
+impl std::error::Error for TaskPanicked {}
 
 /// One worker's spawned tasks.
 pub(crate) struct Tasks {

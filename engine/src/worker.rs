@@ -6,23 +6,21 @@
 //! event (woken exchanges, passed deadlines, connections that yielded). After each of these it serves the
 //! connection: [`Worker::advance`], a write of [`Worker::output`], [`Worker::settle`].
 
-use crate::access_log::AccessLog;
-use crate::admission::{Admission, Permit};
+use crate::admission::Permit;
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::counters::{Count, WorkerCounters};
-use crate::date::Date;
-use crate::exchange::{Dispatch, Exchanges};
-use crate::lease::{Lease, Pool, READ_BYTES};
+use crate::counters::Count;
+use crate::exchange::Dispatch;
+use crate::lease::{Lease, READ_BYTES};
 use crate::ready::Token;
 use crate::request::ConnectionInfo;
+use crate::shared::Shared;
 use crate::shedding::Shedding;
 use crate::slab::{Key, Slab};
 use crate::task::Tasks;
-use lanner_limits::{Limits, Moment, Trip, Wheel};
-use lanner_protocol::{EndReason, Fate, Output, Status, Turn};
+use lanner_limits::{Moment, Trip, Wheel};
+use lanner_protocol::{EndReason, Fate, Output};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// Woken exchanges and tasks looked at in one turn; the rest stays for the next, so that apps which wake themselves
 /// cannot starve the sockets.
@@ -30,17 +28,6 @@ const WOKEN_PER_TURN_MAX: usize = 1024;
 
 /// Memory that a worker keeps for the output of the connection being served.
 const SPARE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
-
-/// What the connections of a worker share.
-pub(crate) struct Shared<D: Dispatch> {
-    pub(crate) limits: Rc<Limits>,
-    pub(crate) pool: Pool,
-    pub(crate) exchanges: Exchanges<D>,
-    pub(crate) date: Date,
-    pub(crate) counters: Arc<WorkerCounters>,
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) access_log: Option<AccessLog>,
-}
 
 /// What a backend is to do with a connection's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +235,10 @@ impl<D: Dispatch> Worker<D> {
         let queued = std::mem::take(&mut connection.queued);
         let resumed = connection.http.handle_output(now, queued, unsent);
         connection.count_trip(&self.shared);
+        if let Some(status) = connection.http.take_refused() {
+            let sent = connection.http.body_bytes_sent();
+            self.shared.log_refusal(connection.info(), status, sent);
+        }
         if connection.output.is_drained() {
             self.spare_output.reclaim(&mut connection.output);
             self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
@@ -464,37 +455,5 @@ impl<D: Dispatch> Worker<D> {
 
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.connections.keys()
-    }
-}
-
-impl<D: Dispatch> Shared<D> {
-    /// What a call of the protocol may use.
-    pub(crate) fn turn<'a>(&'a self, output: &'a mut Output, now: Moment) -> Turn<'a> {
-        Turn {
-            now,
-            output,
-            date: self.date.bytes(),
-        }
-    }
-
-    /// Writes the access log's line for an exchange that is over.
-    pub(crate) fn log_exchange(
-        &mut self,
-        slot: u32,
-        status: Option<Status>,
-        body_bytes: u64,
-        now: Moment,
-    ) {
-        if let Some(log) = &mut self.access_log {
-            let exchange = self.exchanges.slot(slot);
-            let duration = now.since(exchange.started);
-            log.line(
-                &exchange.head,
-                status,
-                body_bytes,
-                duration,
-                self.date.seconds(),
-            );
-        }
     }
 }

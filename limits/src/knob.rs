@@ -48,8 +48,8 @@ knobs! {
     /// CPU quota it would put the workers of every container on the same few, so `auto` pins only in the first case.
     pin "LANNER_PIN" "server.pin": Pin = Pin::Auto => "auto", one_of::<Pin>();
 
-    /// What drives the sockets. `auto` takes the best that works here; a driver named explicitly that cannot run is a
-    /// start-up error, so that nobody measures another one than they think.
+    /// What drives the sockets. `auto` is our own on epoll; `monoio` runs on io_uring, or says why it is on epoll. A driver
+    /// named explicitly that cannot run at all is a start-up error, so that nobody measures another one than they think.
     driver "LANNER_DRIVER" "server.driver": Driver = Driver::Auto => "auto", one_of::<Driver>();
 
     /// Connections that the kernel completes and holds for us before accept. A burst of reconnects after a restart must

@@ -139,6 +139,8 @@ pub struct Connection {
     requests: u64,
     /// The status of the last answer.
     answered: Option<Status>,
+    /// What a client was told that never came to a request.
+    refused: Option<Status>,
     /// Body bytes queued for the last answer.
     body_bytes_sent: u64,
     idle_since: Moment,
@@ -177,6 +179,7 @@ impl Connection {
             write_rate: WriteRate::default(),
             requests: 0,
             answered: None,
+            refused: None,
             body_bytes_sent: 0,
             idle_since: now,
             fate: Fate::Open,
@@ -286,6 +289,11 @@ impl Connection {
     /// Body bytes queued for the last answer, for the access log.
     pub fn body_bytes_sent(&self) -> u64 {
         self.body_bytes_sent
+    }
+
+    /// What a client was told since the last call that never came to a request, for the access log.
+    pub fn take_refused(&mut self) -> Option<Status> {
+        self.refused.take()
     }
 
     /// The limit that was hit since the last call, for the counters.

@@ -5,8 +5,8 @@ use crate::caught::caught;
 use crate::counters::Count;
 use crate::exchange::{Dispatch, Stage};
 use crate::response::{self, Response, ResponseBody};
+use crate::shared::Shared;
 use crate::upgrade::Upgraded;
-use crate::worker::Shared;
 use bytes::Buf as _;
 use lanner_limits::{Moment, Trip};
 use lanner_protocol::{BodyLength, EndReason, Fields, ResponseHead, Status};
@@ -125,7 +125,10 @@ impl Connection {
                 Ok(Poll::Ready(Some(Ok(frame)))) => frame,
                 Ok(Poll::Ready(Some(Err(error)))) => {
                     caught(&shared.counters, "in the error it returned", || {
-                        tracing::warn!(%error, connection = self.info.id, "the app failed within its response");
+                        // A client's broken body is the client's fault, and it may send one every millisecond.
+                        if !error.is_body_error() {
+                            tracing::warn!(%error, connection = self.info.id, "the app failed within its response");
+                        }
                         drop(error);
                     });
                     return self.fail_response(shared, now);
@@ -161,9 +164,9 @@ impl Connection {
         Progress::Yield
     }
 
-    /// What is out cannot be taken back: the connection is reset, so that the client cannot take it for the whole.
+    /// What is out cannot be taken back: the answer is cut short, so that the client cannot take it for the whole.
     fn fail_response<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
-        self.http.abort(EndReason::ErrorAfterStartingResponse);
+        self.http.truncate(EndReason::ErrorAfterStartingResponse);
         self.end_exchange(shared, true, now);
         Progress::Made
     }

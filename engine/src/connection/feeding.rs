@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::body::{BodyError, Chunk};
 use crate::exchange::Dispatch;
-use crate::worker::Shared;
+use crate::shared::Shared;
 use lanner_limits::{Moment, UnderscoreHeaders};
 use lanner_protocol::{Event, Fields, Misbehaviour, Refusal, chunked};
 use std::task::Waker;

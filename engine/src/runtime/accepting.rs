@@ -16,6 +16,9 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// for a client not to notice.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the log is spared more of the same.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// The number under which the first listener stands in a driver's epoll; the others follow. No connection's key gets
 /// so far: its lower half is an index below the descriptor limit.
 pub(super) const FIRST_LISTENER: u64 = u64::MAX - 1024;
@@ -27,6 +30,8 @@ pub(super) struct Accepting {
     /// waking us again and again.
     reserve: Option<OwnedFd>,
     paused_until: Option<Moment>,
+    /// When the log was told that accepting fails.
+    told_at: Option<Moment>,
     rate: Option<TokenBucket>,
 }
 
@@ -41,6 +46,7 @@ impl Accepting {
             listeners,
             reserve: reserve(),
             paused_until: None,
+            told_at: None,
             rate,
         }
     }
@@ -115,7 +121,14 @@ impl Accepting {
             drop(self.listeners[number].accept());
             self.reserve = reserve();
         }
-        tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?}");
+        // The counter counts each time; the log is told once in a while.
+        if self
+            .told_at
+            .is_none_or(|told| now >= told + TELL_AGAIN_AFTER)
+        {
+            self.told_at = Some(now);
+            tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?} each time");
+        }
         self.pause(epoll, now + EXHAUSTED_PAUSE);
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn app(mut request: Request) -> Result<Response, Error> {
             Ok(Response::text(request.body().collect().await?))
         }
         "spawn" => {
-            let body = crate::spawn_local(async move { request.body().collect().await }).await?;
+            let body = crate::spawn_local(async move { request.body().collect().await }).await??;
             Ok(Response::text(body))
         }
         "ignore" => Ok(Response::text("ignored")),

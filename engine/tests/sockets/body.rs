@@ -235,7 +235,8 @@ on_every_driver! {
         let mut client = server.connect();
         client.send(CHUNKED).send("15\r\n0123456789abcdefghijk\r\n0\r\n\r\n");
         // Part of the answer may be out already.
-        assert_eq!(client.rest().1, End::Reset);
+        let (bytes, end) = client.rest();
+        assert!(end == End::Closed && !bytes.ends_with(b"0\r\n\r\n"), "cut short");
     }
 
     fn a_short_body_that_nobody_reads_keeps_the_connection(on) {
@@ -333,7 +334,7 @@ on_every_driver! {
                 }
                 whole
             });
-            Ok(Response::text(task.await))
+            Ok(Response::text(task.await?))
         });
         let mut client = server.connect();
         client.send(CHUNKED).send("1\r\na\r\n");

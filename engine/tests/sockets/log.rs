@@ -28,10 +28,16 @@ fn logged(on: Driver, test: &str, format: LogAccess) -> Option<Vec<String>> {
         assert_eq!(client.get("/fail").status, 500);
         client.send("POST /sum HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n");
         assert_eq!(client.answer().status, 413);
+        let mut announcer = server.connect();
+        announcer.send("POST /sum HTTP/1.1\r\nhost: test\r\ncontent-length: 11\r\n\r\n");
+        assert_eq!(announcer.answer().status, 413);
+        let mut rude = server.connect();
+        rude.send("no request\r\n\r\n");
+        assert_eq!(rude.answer().status, 400);
         let mut gone = server.connect();
         gone.ask("/wait");
         server.until("dispatched", |counters| {
-            counters.count(lanner::Count::Requests) == 5
+            counters.count(lanner::Count::Requests) == 6
         });
         gone.reset();
     })?;
@@ -58,6 +64,8 @@ on_every_driver! {
             "\"HEAD /head HTTP/1.1\" 200 0 \"-\" \"-\"",
             "\"GET /fail HTTP/1.1\" 500 26 \"-\" \"-\"",
             "\"POST /sum HTTP/1.1\" 413 62 \"-\" \"-\"",
+            "\"POST /sum HTTP/1.1\" 413 62 \"-\" \"-\"",
+            "\"-\" 400 47 \"-\" \"-\"",
             "\"GET /wait HTTP/1.1\" 499 0 \"-\" \"-\"",
         ]);
     }
@@ -66,7 +74,7 @@ on_every_driver! {
         let Some(lines) = logged(on, "the_json_format_has_an_object_for_each_request", LogAccess::Json) else {
             return;
         };
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 7);
         assert!(lines.iter().all(|line| line.ends_with('}')), "{lines:?}");
         for part in [
             "\"client.address\":\"127.0.0.1\"",
@@ -81,6 +89,6 @@ on_every_driver! {
         ] {
             assert!(lines[0].contains(part), "{part} in {}", lines[0]);
         }
-        assert!(lines[4].contains("\"http.response.status_code\":499"), "{}", lines[4]);
+        assert!(lines[6].contains("\"http.response.status_code\":499"), "{}", lines[6]);
     }
 }

@@ -42,7 +42,7 @@ on_every_driver! {
                 })
                 .collect();
             for task in tasks {
-                task.await;
+                task.await?;
             }
             Ok(Response::text(format!("{:?}", order.borrow())))
         });

@@ -156,7 +156,8 @@ on_every_driver! {
                         let outcome = stream.read().await.map(|read| read.map(|_| ()));
                         sender.send((outcome, stream.write("x").await)).unwrap();
                     })
-                    .await;
+                    .await
+                    .unwrap();
                 }))
             }
         });

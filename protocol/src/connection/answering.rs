@@ -94,7 +94,7 @@ impl Connection {
     /// Queues a piece of the answer's body, or of the upgraded protocol.
     ///
     /// # Errors
-    /// [`ResponseError::TooManyBytes`]; the connection is aborted then, since the peer cannot be told otherwise.
+    /// [`ResponseError::TooManyBytes`]; the answer is cut short then, since the peer cannot be told otherwise.
     pub fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {
         if self.sends_body() {
             self.body_bytes_sent += piece.len() as u64;
@@ -107,13 +107,13 @@ impl Connection {
             }
             Transmit::Idle | Transmit::Pending => Ok(()),
         };
-        sent.inspect_err(|error| self.abort((*error).into()))
+        sent.inspect_err(|error| self.truncate((*error).into()))
     }
 
     /// Ends the answer, and with it the exchange.
     ///
     /// # Errors
-    /// [`ResponseError::TooFewBytes`]; the connection is aborted then.
+    /// [`ResponseError::TooFewBytes`]; the answer is cut short then.
     pub fn finish(
         &mut self,
         turn: &mut Turn<'_>,
@@ -122,7 +122,7 @@ impl Connection {
         match self.transmit {
             Transmit::Body(framing) => {
                 if let Err(error) = framing.finish(trailers, turn.output) {
-                    self.abort(error.into());
+                    self.truncate(error.into());
                     return Err(error);
                 }
             }
@@ -221,7 +221,9 @@ impl Connection {
             return;
         }
         self.last = true;
+        let within_exchange = self.in_exchange();
         self.answer_refusal(turn, refusal);
+        self.refused = self.answered.filter(|_| !within_exchange);
         // There is no body to send: the exchange, if there was one, is over.
         self.transmit = Transmit::Idle;
         self.close(true, refusal.into());
@@ -254,7 +256,17 @@ impl Connection {
         self.transmit = Transmit::Body(Framing::Suppressed);
     }
 
-    /// The app failed after its answer had begun, or asked for a reset.
+    /// The answer cannot be completed. What is queued still goes out, for answers before this one may be among it; then
+    /// the close shows that the message is cut short, since its framing says so. Where only the close ends it, it must
+    /// be a reset.
+    pub fn truncate(&mut self, reason: EndReason) {
+        match self.transmit {
+            Transmit::Body(Framing::Length { .. } | Framing::Chunked) => self.close(true, reason),
+            _ => self.abort(reason),
+        }
+    }
+
+    /// The app asked for a reset, or nothing more can be sent.
     pub fn abort(&mut self, reason: EndReason) {
         self.end.get_or_insert(reason);
         self.transmit = Transmit::Idle;

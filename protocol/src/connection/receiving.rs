@@ -59,10 +59,21 @@ impl Connection {
                 Step::new(0, Event::More)
             }
             Err(refusal) => {
-                self.refuse(turn, refusal);
+                self.refuse_unparsed(turn, input, refusal);
                 Step::new(input.len(), Event::Closing)
             }
         }
+    }
+
+    /// Refuses what never became a request. RFC 9110 section 9.3.2 holds even so: nothing follows the head of an
+    /// answer to HEAD.
+    fn refuse_unparsed(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) {
+        let mut line = input;
+        while let Some(rest) = line.strip_prefix(b"\r\n") {
+            line = rest;
+        }
+        self.exchange.head_request = line.starts_with(b"HEAD ");
+        self.refuse(turn, refusal);
     }
 
     /// Between requests, with nothing to look at.
@@ -98,7 +109,7 @@ impl Connection {
         self.body_bytes_sent = 0;
         self.answered = None;
         if let Err(refusal) = head.parse(bytes, &self.limits) {
-            self.refuse(turn, refusal);
+            self.refuse_unparsed(turn, bytes, refusal);
             return false;
         }
         self.receive = match head.framing {

@@ -85,6 +85,15 @@ impl Connection {
 
     /// The server stops: an idle connection ends, a busy one after its answer.
     pub fn handle_stop(&mut self, now: Moment) {
+        if self.is_lingering() {
+            // The answer has long been sent; the stop does not wait for a client that keeps its side open.
+            let soon = now + STOP_FRESH_GRACE;
+            let linger = self
+                .deadlines
+                .at(Timer::Linger)
+                .map_or(soon, |at| at.min(soon));
+            self.deadlines.set(Timer::Linger, linger);
+        }
         self.announce_close();
         if self.idle_since().is_none() {
             return;

@@ -138,7 +138,10 @@ fn a_body_longer_than_announced_is_cut_so_that_nobody_takes_it_for_the_whole() {
     assert_eq!(peer.piece(b"two"), Err(ResponseError::TooManyBytes));
     assert_eq!(
         (peer.stand(), peer.end_reason()),
-        (Stand::Reset, Some(EndReason::ResponseContentLengthMismatch))
+        (
+            Stand::Flushing,
+            Some(EndReason::ResponseContentLengthMismatch)
+        )
     );
 }
 
@@ -149,7 +152,7 @@ fn a_body_shorter_than_announced_is_cut_too() {
     peer.begin(200, BodyLength::Known(4), false);
     peer.piece(b"one").unwrap();
     assert_eq!(peer.finish(None), Err(ResponseError::TooFewBytes));
-    assert_eq!(peer.stand(), Stand::Reset);
+    assert_eq!(peer.stand(), Stand::Flushing);
 }
 
 #[test]

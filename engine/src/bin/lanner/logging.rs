@@ -1,25 +1,28 @@
 //! The log: lines on standard error, from the engine's and the program's `tracing` events. (The access log is the
 //! engine's, and goes to standard output.)
 
+use crate::log_writer::LogWriter;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal as _};
 use std::panic::PanicHookInfo;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Begins to log. Panics, which in an app cost one request and not the server, become log lines too.
-pub(crate) fn start(level: LevelFilter) {
+pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
+    let writer = LogWriter::start()?;
     let colours = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // The other outcome is that somebody else logs already, and then there is a log.
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(colours)
         .with_target(false)
         // It would be reported by `eprintln!`, which panics where nobody listens: a lost log line must stay one.
         .log_internal_errors(false)
         .try_init();
     std::panic::set_hook(Box::new(log_panic));
+    Ok(())
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -11,6 +11,7 @@
 mod arguments;
 mod failure;
 mod instrument;
+mod log_writer;
 mod logging;
 mod mirror;
 mod output;
@@ -29,7 +30,9 @@ use std::process::ExitCode;
 use welcome::Welcome;
 
 fn main() -> ExitCode {
-    match run() {
+    let outcome = run();
+    log_writer::finish();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

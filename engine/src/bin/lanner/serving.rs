@@ -14,7 +14,7 @@ pub(crate) fn serve<A: App>(
     log: LevelFilter,
     factory: impl Fn(&WorkerInfo) -> A + Send + Sync + 'static,
 ) -> Result<(), Failure> {
-    logging::start(log);
+    logging::start(log).map_err(|error| Failure::System("cannot start the log", error))?;
     for notice in &resolved.notices {
         tracing::warn!("{notice}");
     }
