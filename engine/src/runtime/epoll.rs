@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Events taken from the kernel at once.
-const EVENTS_PER_TURN: usize = 256;
+const EVENTS_PER_TURN: usize = 128;
 
 /// How often a connection is served in one turn while its answer keeps the socket busy.
 const SERVES_PER_TURN: usize = 16;
