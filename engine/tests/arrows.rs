@@ -424,5 +424,5 @@ fn the_checks_see_what_they_look_for() {
         "// a comment\ncode(); // said\n    /// doc\nlet url = \"http://x\";\n#[cfg(test)]\ntests";
     let seen: Vec<_> = code_before_tests(text).collect();
     assert_eq!(seen, [(2, "code();"), (4, "let url = \"http://x\";")]);
-    assert!(dependencies("protocol").0.contains("httparse"));
+    assert!(dependencies("protocol").0.contains("memchr"));
 }

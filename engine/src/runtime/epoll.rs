@@ -166,11 +166,7 @@ impl<D: Dispatch> Epoll<D> {
 
     /// Reads once. Level-triggered epoll tells if more is there.
     fn read(&mut self, key: Key, broken: bool) {
-        let Some(socket) = self
-            .sockets
-            .get(key.index as usize)
-            .and_then(Option::as_ref)
-        else {
+        let Some(socket) = socket(&self.sockets, key) else {
             return;
         };
         let Some(room) = self.worker.room(key) else {
@@ -196,11 +192,7 @@ impl<D: Dispatch> Epoll<D> {
                 Verdict::Again => {}
                 Verdict::Wait { read, write } => return self.watch(key, read, write),
                 Verdict::Shutdown => {
-                    if let Some(socket) = self
-                        .sockets
-                        .get(key.index as usize)
-                        .and_then(Option::as_ref)
-                    {
+                    if let Some(socket) = socket(&self.sockets, key) {
                         let _ = rustix::net::shutdown(&socket.descriptor, Shutdown::Write);
                     }
                     self.worker.handle_shutdown(key, self.now);
@@ -214,11 +206,7 @@ impl<D: Dispatch> Epoll<D> {
     }
 
     fn write(&mut self, key: Key) {
-        let Some(socket) = self
-            .sockets
-            .get(key.index as usize)
-            .and_then(Option::as_ref)
-        else {
+        let Some(socket) = socket(&self.sockets, key) else {
             return;
         };
         let Some(output) = self.worker.output(key) else {
@@ -391,9 +379,14 @@ impl<D: Dispatch> Epoll<D> {
     }
 }
 
+/// A connection's socket.
+fn socket(sockets: &[Option<Socket>], key: Key) -> Option<&Socket> {
+    sockets.get(key.index as usize).and_then(Option::as_ref)
+}
+
 /// Whether nothing has come on an idle connection that was not read yet: a request, or the client's end.
 fn is_quiet(sockets: &[Option<Socket>], key: Key) -> bool {
-    let Some(socket) = sockets.get(key.index as usize).and_then(Option::as_ref) else {
+    let Some(socket) = socket(sockets, key) else {
         return true;
     };
     let mut byte = [0];
