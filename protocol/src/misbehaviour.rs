@@ -81,11 +81,11 @@ pub enum Misbehaviour {
     /// A Transfer-Encoding that is not a list of codings. RFC 9112 section 6.1 and 6.3. Empty elements are refused too: parsers
     /// disagree over which coding is then the last.
     TransferEncodingInvalid,
-    /// A transfer coding other than `chunked`. RFC 9112 section 6.1: 501. `identity`, `xchunked` and `chunked\x0b` were smuggled
-    /// past parsers that ignore or half recognise them (CVE-2019-18277 HAProxy, CVE-2022-1705 Go).
+    /// A transfer coding that we do not implement before a final `chunked`. RFC 9112 section 6.1: 501.
     UnknownTransferCoding,
-    /// Codings after `chunked`. RFC 9112 section 6.3: the end of the body cannot be known, 400 (CVE-2021-33037
-    /// Tomcat).
+    /// Codings after `chunked`, or none that is. RFC 9112 section 6.3: the end of the body cannot be known, 400 (CVE-2021-33037
+    /// Tomcat). `identity`, `xchunked` and their like were smuggled past parsers that ignore or half recognise them
+    /// (CVE-2019-18277 HAProxy, CVE-2022-1705 Go).
     ChunkedNotLast,
     /// `chunked` twice. RFC 9112 section 6.1: must not be applied more than once (CVE-2020-8287 Node.js).
     ChunkedRepeated,
