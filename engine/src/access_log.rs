@@ -5,7 +5,7 @@
 //! up costs lines, which are counted, and never a request.
 
 use crate::counters::{Count, WorkerCounters};
-use crate::date::civil;
+use crate::date::{MONTHS, civil};
 use crate::request::RequestHead;
 use lanner_limits::LogAccess;
 use lanner_protocol::{Head, Status};
@@ -140,9 +140,6 @@ fn combined_line(
 ) {
     push_peer(into, request);
     let (year, month, day) = civil(seconds / 86_400);
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
     let month = MONTHS[month as usize - 1];
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let _ = write!(

@@ -126,11 +126,7 @@ impl Connection {
 
     /// Takes the next request from the input and hands it to the app.
     fn next_request<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
-        let mut turn = Turn {
-            now,
-            output: &mut self.output,
-            date: shared.date.bytes(),
-        };
+        let mut turn = shared.turn(&mut self.output, now);
         let step = self.http.poll_input(&mut turn, self.input.unread());
         let Event::Head { at, folded } = step.event else {
             self.input.consume(step.consumed);
@@ -140,6 +136,7 @@ impl Connection {
         self.place_head(shared, slot, at, folded);
         self.input.consume(step.consumed);
         let head = shared.exchanges.head_mut(slot);
+        // The head is borrowed from `shared`, so this one is made by hand.
         let mut turn = Turn {
             now,
             output: &mut self.output,
@@ -187,11 +184,7 @@ impl Connection {
             shared.exchanges.queue(slot);
             return Progress::Stalled;
         }
-        let mut turn = Turn {
-            now,
-            output: &mut self.output,
-            date: shared.date.bytes(),
-        };
+        let mut turn = shared.turn(&mut self.output, now);
         self.http.refuse(&mut turn, Trip::MaxInflight.into());
         Progress::Made
     }
@@ -310,11 +303,7 @@ impl Connection {
 
     fn apply_overrides<D: Dispatch>(&mut self, shared: &mut Shared<D>, slot: u32, now: Moment) {
         if let Some(overrides) = shared.exchanges.slot(slot).link.take_overrides() {
-            let mut turn = Turn {
-                now,
-                output: &mut self.output,
-                date: shared.date.bytes(),
-            };
+            let mut turn = shared.turn(&mut self.output, now);
             self.http.admit(&mut turn, overrides);
         }
     }

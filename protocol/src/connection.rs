@@ -314,7 +314,7 @@ impl Connection {
         self.transmit = Transmit::Idle;
         self.receive = Receive::Discarding;
         let response_rate = self.deadlines.at(Timer::ResponseRate);
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear_all();
         if let Some(at) = response_rate {
             self.deadlines.set(Timer::ResponseRate, at);
         }
@@ -325,7 +325,7 @@ impl Connection {
         self.end.get_or_insert(reason);
         self.transmit = Transmit::Idle;
         self.receive = Receive::Discarding;
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear_all();
         self.fate = Fate::Gone;
     }
 }

@@ -271,7 +271,7 @@ impl Connection {
         self.end.get_or_insert(reason);
         self.transmit = Transmit::Idle;
         self.receive = Receive::Discarding;
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear_all();
         self.fate = Fate::Abort;
     }
 }

@@ -357,7 +357,7 @@ impl Connection {
             return self.gone(EndReason::Announced);
         }
         self.fate = Fate::Lingering;
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear_all();
         self.deadlines
             .set(Timer::Linger, now + self.limits.body_drain_timeout);
     }
