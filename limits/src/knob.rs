@@ -192,7 +192,7 @@ knobs! {
         time(TIMEOUT_MIN, TIMEOUT_MAX);
 
     /// Bytes a second that a client must take of a response, its head included. Every write gets the time that it needs
-    /// at this rate, and time not used up is kept for the next.
+    /// at this rate, and time not used up is kept for the next, but never more than what still waits is worth.
     min_response_rate "LANNER_MIN_RESPONSE_RATE" "limits.min_response_rate": Option<u64> = Some(240) => "240B/s",
         OrNone(byte_rate(1, 1 << 40)), trips MinResponseRate;
 

@@ -98,7 +98,7 @@ impl ReadRate {
 
 /// How fast one connection takes its responses, heads included. Each write gets the time it needs at the least rate, but
 /// never less than the grace; writes queued behind one another add up, so a thousand small ones do not get a thousand
-/// graces in parallel, nor only one of them all together.
+/// graces in parallel, nor only one of them all together. Credit is bounded by what still waits.
 #[derive(Clone, Debug, Default)]
 pub struct WriteRate {
     deadline: Option<Moment>,
