@@ -56,6 +56,12 @@ impl Clock {
         moment(self.origin.elapsed().saturating_sub(self.skipped))
     }
 
+    /// When the clock was last read, gaps included: for what is promised to people (a stop's deadline) and for what
+    /// workers share, whose times differ by their gaps.
+    pub(crate) fn real(&self) -> Moment {
+        moment(self.turn_since.max(self.waiting_since))
+    }
+
     pub(crate) fn begin_at(
         &mut self,
         real: Duration,
@@ -136,5 +142,6 @@ mod tests {
             (now, gap),
             (Moment::from_nanos(5_000_000_000), Some(Gap(secs(3))))
         );
+        assert_eq!(clock.real(), Moment::from_nanos(8_000_000_000));
     }
 }

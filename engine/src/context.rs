@@ -79,6 +79,14 @@ impl Context {
             .map_or(self.now.get(), Clock::now)
     }
 
+    /// The moment the clock was last read, gaps included.
+    pub(crate) fn real(&self) -> Moment {
+        self.clock
+            .borrow()
+            .as_ref()
+            .map_or(self.now.get(), Clock::real)
+    }
+
     pub(crate) fn sleeper_number(&self) -> u64 {
         self.next_sleeper.replace(self.next_sleeper.get() + 1)
     }

@@ -54,7 +54,7 @@ impl Control {
 }
 
 /// One worker's way through a stop: it goes on accepting for `LANNER_SHUTDOWN_DELAY`, then serves what was queued and
-/// what is open, and cuts what is left at `LANNER_SHUTDOWN_TIMEOUT`.
+/// what is open, and cuts what is left at `LANNER_SHUTDOWN_TIMEOUT`. Its moments are real ones, gaps included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopPlan {
     Running,

@@ -118,10 +118,12 @@ impl<D: Dispatch> Worker<D> {
     ///
     /// # Errors
     /// The bound that it would pass.
-    pub(crate) fn admit(&self, info: &ConnectionInfo, now: Moment) -> Result<Permit, Trip> {
+    pub(crate) fn admit(&self, info: &ConnectionInfo) -> Result<Permit, Trip> {
         let Shared {
             admission, limits, ..
         } = &self.shared;
+        // All workers feed the same rates.
+        let now = self.context.real();
         admission.admit(info.peer.map(|peer| peer.ip()), limits, now)
     }
 

@@ -123,7 +123,7 @@ impl<D: Dispatch> Epoll<D> {
         let before = turn::ends(&self.worker);
         let due = [
             self.worker.next_due(before),
-            self.stop.due(),
+            turn::stop_due(&self.worker, self.stop, before),
             self.accepting.due(),
         ];
         let due = due.into_iter().flatten().min();
@@ -305,9 +305,9 @@ impl<D: Dispatch> Epoll<D> {
 
     fn admit(&mut self, accepted: Accepted) {
         let Accepted { descriptor, info } = accepted;
-        let mut admitted = self.worker.admit(&info, self.now);
+        let mut admitted = self.worker.admit(&info);
         if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1) {
-            admitted = self.worker.admit(&info, self.now);
+            admitted = self.worker.admit(&info);
         }
         let permit = match admitted {
             Ok(permit) => permit,
@@ -348,7 +348,8 @@ impl<D: Dispatch> Epoll<D> {
 
     fn follow_stop(&mut self) {
         let limits = self.worker.shared.limits.clone();
-        match self.stop.step(self.control.phase(), &limits, self.now) {
+        let real = self.worker.context.real();
+        match self.stop.step(self.control.phase(), &limits, real) {
             StopStep::Nothing => {}
             StopStep::CloseListeners => self.close_listeners(),
             StopStep::CutAll => {

@@ -2,6 +2,7 @@
 //! is told of, and the watchdog's pulse beats.
 
 use crate::clock::{Clock, Gap};
+use crate::control::StopPlan;
 use crate::counters::Count;
 use crate::exchange::Dispatch;
 use crate::worker::Worker;
@@ -30,6 +31,18 @@ pub(super) fn ends<D: Dispatch>(worker: &Worker<D>) -> Moment {
     let now = read(worker, "a handler held up its worker", Clock::turn_ends);
     worker.shared.counters.pulse.beat();
     now
+}
+
+/// When a stop's next step is due, in the worker's time as the wait's other bounds are: the step itself goes by the
+/// real one, so that handlers which block cannot hold `LANNER_SHUTDOWN_TIMEOUT` up. To be asked between [`ends`], which
+/// said `before`, and the wait.
+pub(super) fn stop_due<D: Dispatch>(
+    worker: &Worker<D>,
+    stop: StopPlan,
+    before: Moment,
+) -> Option<Moment> {
+    stop.due()
+        .map(|due| before + due.since(worker.context.real()))
 }
 
 fn read<D: Dispatch>(

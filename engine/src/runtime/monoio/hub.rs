@@ -184,7 +184,7 @@ impl<D: Dispatch> Hub<D> {
         self.ending = self.stop.is_draining() && over;
         let due = [
             worker.next_due(before),
-            self.stop.due(),
+            turn::stop_due(&worker, self.stop, before),
             self.accepting.due(),
             self.shell.quiet_due(),
         ];
@@ -258,9 +258,9 @@ impl<D: Dispatch> Hub<D> {
     fn admit(&mut self, accepted: Accepted) {
         let now = self.shell.now();
         let Accepted { descriptor, info } = accepted;
-        let mut admitted = self.shell.worker.borrow().admit(&info, now);
+        let mut admitted = self.shell.worker.borrow().admit(&info);
         if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1, now) {
-            admitted = self.shell.worker.borrow().admit(&info, now);
+            admitted = self.shell.worker.borrow().admit(&info);
         }
         let permit = match admitted {
             Ok(permit) => permit,
@@ -298,9 +298,11 @@ impl<D: Dispatch> Hub<D> {
     }
 
     fn follow_stop(&mut self) {
-        let limits = self.shell.worker.borrow().shared.limits.clone();
-        let now = self.shell.now();
-        match self.stop.step(self.control.phase(), &limits, now) {
+        let (limits, real) = {
+            let worker = self.shell.worker.borrow();
+            (worker.shared.limits.clone(), worker.context.real())
+        };
+        match self.stop.step(self.control.phase(), &limits, real) {
             StopStep::Nothing => {}
             StopStep::CloseListeners => self.close_listeners(),
             StopStep::CutAll => {
