@@ -137,13 +137,13 @@ impl Admission {
 }
 
 impl Permit {
-    /// Whether the connection may linger: those that do hold at most a tenth of the cap.
-    pub(crate) fn may_linger(&mut self, limits: &Limits) -> bool {
+    /// Counts the connection as lingering. Returns whether those that do are still within their bound.
+    pub(crate) fn linger(&mut self, limits: &Limits) -> bool {
         if !self.lingering {
             self.admission.lingering.fetch_add(1, Ordering::Relaxed);
             self.lingering = true;
         }
-        self.admission.lingering.load(Ordering::Relaxed) <= (limits.max_connections / 10).max(1)
+        self.admission.lingering.load(Ordering::Relaxed) <= limits.lingering_connections()
     }
 }
 

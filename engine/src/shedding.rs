@@ -1,12 +1,14 @@
 //! Whom to close when the server is near its connection cap: lingering connections first, then the longest idle.
 //!
 //! Kept off the request path: nothing is noted when a connection becomes idle. When room is needed, one look over all
-//! connections makes a list, and that list serves until it is used up or out of date.
+//! connections makes a list, and that list serves until it is used up or out of date. Lingering connections have a bound
+//! of their own, and those are listed as they come.
 
 use crate::slab::Key;
 use lanner_limits::Moment;
 use lanner_protocol::Connection;
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Candidates taken from one look.
@@ -18,6 +20,8 @@ pub(crate) struct Shedding {
     /// The next to go stands last.
     candidates: Vec<(Key, Moment)>,
     looked: Option<Moment>,
+    /// Connections that linger, and some that have ended since; the oldest stands first.
+    lingering: VecDeque<Key>,
 }
 
 impl Shedding {
@@ -56,5 +60,24 @@ impl Shedding {
     /// The candidate given last was closed.
     pub(crate) fn succeeded(&mut self) {
         self.looked = None;
+    }
+
+    /// Takes note of a connection that begins to linger. At most `lingering_max` do at once; when the list is twice as
+    /// long, those that have ended are taken out of it.
+    pub(crate) fn lingers(
+        &mut self,
+        key: Key,
+        lingering_max: usize,
+        is_open: impl Fn(Key) -> bool,
+    ) {
+        if self.lingering.len() > 2 * lingering_max {
+            self.lingering.retain(|known| is_open(*known));
+        }
+        self.lingering.push_back(key);
+    }
+
+    /// The one that has lingered for longest, if it has not ended.
+    pub(crate) fn next_lingering(&mut self) -> Option<Key> {
+        self.lingering.pop_front()
     }
 }

@@ -191,8 +191,26 @@ impl<D: Dispatch> Worker<D> {
     pub(crate) fn handle_shutdown(&mut self, key: Key, now: Moment) {
         if let Some(served) = self.connections.get_mut(key) {
             served.connection.http.handle_shutdown(now);
-            if !served.permit.may_linger(&self.shared.limits) {
+            let limits = &self.shared.limits;
+            let fits = served.permit.linger(limits);
+            self.shedding
+                .lingers(key, limits.lingering_connections(), |key| {
+                    self.connections.get(key).is_some()
+                });
+            if !fits {
+                self.shed_lingering();
+            }
+        }
+    }
+
+    /// Too many linger: ends the one that has for longest, which has had the most time to read its answer.
+    fn shed_lingering(&mut self) {
+        while let Some(key) = self.shedding.next_lingering() {
+            if let Some(served) = self.connections.get_mut(key)
+                && served.connection.http.is_lingering()
+            {
                 served.connection.http.shed();
+                return self.put_off(key);
             }
         }
     }

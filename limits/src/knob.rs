@@ -320,6 +320,12 @@ impl Limits {
             .unwrap_or(usize::MAX)
             .min(self.max_connections)
     }
+
+    /// How many connections may linger at once, their answer out and their input being drained: a tenth of the cap.
+    #[must_use]
+    pub fn lingering_connections(&self) -> usize {
+        (self.max_connections / 10).max(1)
+    }
 }
 
 #[cfg(test)]
