@@ -1,6 +1,6 @@
 //! The request body as the app reads it: pieces, zero-copy, as fast as it asks for them.
 
-use crate::lease::Lease;
+use crate::lease::Piece;
 use crate::link::Link;
 use bytes::Bytes;
 use http_body::Frame;
@@ -97,23 +97,13 @@ impl http_body::Body for Body {
 
 /// A piece of a body: a view of the memory it was received into.
 #[derive(Clone, Debug)]
-pub struct Chunk {
-    lease: Lease,
-    start: usize,
-    len: usize,
-}
-
-impl Chunk {
-    pub(crate) fn new(lease: Lease, start: usize, len: usize) -> Self {
-        Self { lease, start, len }
-    }
-}
+pub struct Chunk(pub(crate) Piece);
 
 impl Deref for Chunk {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.lease.bytes()[self.start..self.start + self.len]
+        self.0.bytes()
     }
 }
 

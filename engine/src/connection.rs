@@ -8,6 +8,7 @@ use crate::caught::caught;
 use crate::counters::Count;
 use crate::exchange::{Dispatch, Polled, Stage};
 use crate::input::Input;
+use crate::lease::Piece;
 use crate::request::ConnectionInfo;
 use crate::response::Response;
 use crate::shared::Shared;
@@ -126,30 +127,24 @@ impl Connection {
 
     /// Takes the next request from the input and hands it to the app.
     fn next_request<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
-        let mut turn = shared.turn(&mut self.output, now);
-        let step = self.http.poll_input(&mut turn, self.input.unread());
-        let Event::Head { at, folded } = step.event else {
-            self.input.consume(step.consumed);
-            return Progress::Stalled;
-        };
-        let slot = shared.exchanges.reserve(self.key, &self.info, now);
-        self.place_head(shared, slot, at, folded);
-        self.input.consume(step.consumed);
-        let head = shared.exchanges.head_mut(slot);
         // The head is borrowed from `shared`, so this one is made by hand.
         let mut turn = Turn {
             now,
             output: &mut self.output,
             date: shared.date.bytes(),
         };
-        let bytes = head.lease.as_ref().map_or(&[][..], |lease| {
-            &lease.bytes()[head.start..head.start + head.len]
-        });
-        let accepted = self.http.handle_head(&mut turn, bytes, &mut head.head);
-        if !accepted {
-            shared.exchanges.end(slot, true);
+        let head = shared.exchanges.spare_head(self.key);
+        let step = self.http.poll_request(&mut turn, self.input.unread(), head);
+        let head = match step.event {
+            Event::Head { at } => self.input.share(&shared.pool, at),
+            Event::FoldedHead { at } => self.unfold(shared, at, now),
+            _ => None,
+        };
+        self.input.consume(step.consumed);
+        let Some(head) = head else {
             return Progress::Stalled;
-        }
+        };
+        let slot = shared.exchanges.reserve(self.key, &self.info, head, now);
         shared.counters.add(Count::Requests);
         let Some(overrides) = shared.exchanges.admit(slot) else {
             shared.counters.add(Count::Panics);
@@ -158,6 +153,7 @@ impl Connection {
             self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
             return Progress::Made;
         };
+        let mut turn = shared.turn(&mut self.output, now);
         if !self.http.admit(&mut turn, overrides) {
             shared.log_exchange(slot, self.http.answered(), self.http.body_bytes_sent(), now);
             shared.exchanges.end(slot, true);
@@ -204,30 +200,25 @@ impl Connection {
         Progress::Made
     }
 
-    /// Gives a slot the bytes of a head: by lease where they can be used as they are.
-    fn place_head<D: Dispatch>(
+    /// Parses a head with folded lines from a copy in which they are not (`LANNER_H1_STRICT=false`); none if it is refused.
+    #[cold]
+    fn unfold<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,
-        slot: u32,
         at: Range<usize>,
-        folded: bool,
-    ) {
-        let len = at.len();
-        let placed = if folded {
-            let mut copy = shared.pool.copy(&self.input.unread()[at]);
-            if let Some(bytes) = copy.bytes_mut() {
-                scan::unfold(&mut bytes[..len]);
-            }
-            Some((copy, 0))
-        } else {
-            self.input.share(&shared.pool, at)
+        now: Moment,
+    ) -> Option<Piece> {
+        let mut head = shared.pool.copy(&self.input.unread()[at]);
+        scan::unfold(head.bytes_mut()?);
+        let mut turn = Turn {
+            now,
+            output: &mut self.output,
+            date: shared.date.bytes(),
         };
-        let head = shared.exchanges.head_mut(slot);
-        head.len = len;
-        (head.lease, head.start) = match placed {
-            Some((lease, start)) => (Some(lease), start),
-            None => (None, 0),
-        };
+        let spare = shared.exchanges.spare_head(self.key);
+        self.http
+            .handle_unfolded(&mut turn, head.bytes(), spare)
+            .then_some(head)
     }
 
     /// Works on the open exchange until it stalls, is over, or has had its share of the turn.

@@ -5,13 +5,14 @@
 
 use crate::Error;
 use crate::app::App;
+use crate::lease::Piece;
 use crate::link::Link;
 use crate::ready::{Ready, Signal, Token};
 use crate::request::{ConnectionInfo, Request, RequestHead, RequestView};
 use crate::response::{BodyStream, Response};
 use crate::slab::Key;
 use lanner_limits::Moment;
-use lanner_protocol::Overrides;
+use lanner_protocol::{Head, Overrides};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -161,31 +162,40 @@ impl<D: Dispatch> Exchanges<D> {
         }
     }
 
-    /// Takes a free slot for a connection's next request.
+    /// Where the head of the next request is to be parsed to: that of the slot which [`Exchanges::reserve`] takes.
+    #[inline]
+    pub(crate) fn spare_head(&mut self, connection: Key) -> &mut Head {
+        let index = match self.free.last() {
+            Some(index) => *index,
+            None => {
+                let index = self.add_slot(connection);
+                self.free.push(index);
+                index
+            }
+        };
+        &mut self.head_mut(index).head
+    }
+
+    /// Takes a free slot for a request whose head was parsed from `piece`, to [`Exchanges::spare_head`].
     pub(crate) fn reserve(
         &mut self,
         connection: Key,
         info: &Rc<ConnectionInfo>,
+        piece: Piece,
         now: Moment,
     ) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| self.add_slot(connection));
         let slot = &mut self.slots[index as usize];
         slot.connection = connection;
         slot.started = now;
-        // What somebody still holds of the last exchange is theirs to keep.
-        match Rc::get_mut(&mut slot.head) {
-            Some(head)
-                if head
-                    .connection
-                    .as_ref()
-                    .is_some_and(|held| Rc::ptr_eq(held, info)) => {}
-            Some(head) => head.connection = Some(info.clone()),
-            None => {
-                slot.head = Rc::new(RequestHead {
-                    connection: Some(info.clone()),
-                    ..RequestHead::default()
-                })
-            }
+        let head = self.head_mut(index);
+        head.piece = Some(piece);
+        if !head
+            .connection
+            .as_ref()
+            .is_some_and(|held| Rc::ptr_eq(held, info))
+        {
+            head.connection = Some(info.clone());
         }
         index
     }
@@ -230,10 +240,10 @@ impl<D: Dispatch> Exchanges<D> {
         Some(slot.connection)
     }
 
-    /// The head to parse into, which nobody else holds yet.
-    pub(crate) fn head_mut(&mut self, index: u32) -> &mut RequestHead {
-        Rc::get_mut(&mut self.slots[index as usize].head)
-            .expect("a reserved slot's head is not shared yet")
+    /// The head of a slot in which no request has begun.
+    fn head_mut(&mut self, index: u32) -> &mut RequestHead {
+        // `end` leaves none behind that somebody still holds.
+        Rc::get_mut(&mut self.slots[index as usize].head).expect("a free slot's head is not shared")
     }
 
     /// Asks the app which limits are to hold for the request; `None` if it panicked.
@@ -310,7 +320,7 @@ impl<D: Dispatch> Exchanges<D> {
         slot.due = false;
         // A free slot must not keep a buffer from the pool: not its own, and not with whoever still holds the request.
         match Rc::get_mut(&mut slot.head) {
-            Some(head) => head.lease = None,
+            Some(head) => head.piece = None,
             None => slot.head = Rc::default(),
         }
         match Rc::get_mut(&mut slot.link) {

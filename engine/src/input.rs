@@ -4,7 +4,7 @@
 //! ends is parked in a buffer of its own that fits it, so that an idle connection holds no memory and a slow one holds
 //! about as much as it sent.
 
-use crate::lease::{Lease, Pool, READ_BYTES};
+use crate::lease::{Lease, Piece, Pool, READ_BYTES};
 use std::ops::Range;
 
 /// A connection's unconsumed bytes: `start..end` of `lease`.
@@ -69,8 +69,9 @@ impl Input {
         self.end += count;
     }
 
-    /// A lease on a range of the unread bytes, and where in it they start.
-    pub(crate) fn share(&self, pool: &Pool, range: Range<usize>) -> Option<(Lease, usize)> {
+    /// A range of the unread bytes.
+    #[inline]
+    pub(crate) fn share(&self, pool: &Pool, range: Range<usize>) -> Option<Piece> {
         let lease = self.lease.as_ref()?;
         Some(pool.share(lease, self.start + range.start..self.start + range.end))
     }
@@ -91,14 +92,11 @@ impl Input {
     pub(crate) fn park(&mut self, read_buffer: &Lease, pool: &Pool) {
         let Some(lease) = &self.lease else { return };
         let in_read_buffer = std::ptr::eq(lease.bytes().as_ptr(), read_buffer.bytes().as_ptr());
-        if in_read_buffer {
-            let unread = self.unread();
-            let len = unread.len();
-            let copy = pool.copy(unread);
+        if in_read_buffer && let Some((lease, end)) = pool.copy(self.unread()).into_front() {
             *self = Self {
-                lease: Some(copy),
+                lease: Some(lease),
                 start: 0,
-                end: len,
+                end,
             };
         }
     }
@@ -163,8 +161,8 @@ mod tests {
         input.park(&buffer, &pool);
         read(&mut input, &mut buffer, &pool, b" third");
         assert_eq!(input.unread(), b"second third");
-        let (lease, start) = held.expect("something was there");
-        assert_eq!(&lease.bytes()[start..start + 5], b"first");
+        let held = held.expect("something was there");
+        assert_eq!(held.bytes(), b"first");
         read(&mut input, &mut buffer, &pool, b"!");
         assert!(
             buffer.is_shared(),

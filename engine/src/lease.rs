@@ -57,6 +57,14 @@ pub(crate) struct Lease {
     buffer: Option<Rc<Buffer>>,
 }
 
+/// A part of a buffer, which it keeps alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    lease: Lease,
+    start: usize,
+    len: usize,
+}
+
 impl Pool {
     /// A buffer of at least `bytes_min`, with whatever it held before.
     pub(crate) fn take(&self, bytes_min: usize) -> Lease {
@@ -83,23 +91,31 @@ impl Pool {
         self.inner.state.borrow().read_leases
     }
 
-    /// A lease that holds `range` of `lease`, and where in it the range starts: the same buffer, or a copy when so
-    /// many are out that the worker's own reading would suffer.
-    pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> (Lease, usize) {
+    /// The bytes of `lease` at `range`: in the same buffer, or copied when so many are out that the worker's own reading
+    /// would suffer.
+    pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> Piece {
         let scarce = self.inner.state.borrow().read_leases > READ_LEASES_MAX;
-        if !scarce || lease.len() < READ_BYTES {
-            return (lease.clone(), range.start);
+        if scarce && lease.len() >= READ_BYTES {
+            return self.copy(&lease.bytes()[range]);
         }
-        (self.copy(&lease.bytes()[range]), 0)
+        Piece {
+            lease: lease.clone(),
+            start: range.start,
+            len: range.len(),
+        }
     }
 
-    /// A lease on a copy of `bytes`.
-    pub(crate) fn copy(&self, bytes: &[u8]) -> Lease {
-        let mut copy = self.take(bytes.len());
-        if let Some(room) = copy.bytes_mut() {
+    /// A copy of `bytes`.
+    pub(crate) fn copy(&self, bytes: &[u8]) -> Piece {
+        let mut lease = self.take(bytes.len());
+        if let Some(room) = lease.bytes_mut() {
             room[..bytes.len()].copy_from_slice(bytes);
         }
-        copy
+        Piece {
+            lease,
+            start: 0,
+            len: bytes.len(),
+        }
     }
 }
 
@@ -144,6 +160,23 @@ impl Lease {
         self.buffer
             .as_ref()
             .is_some_and(|buffer| Rc::strong_count(buffer) > 1)
+    }
+}
+
+impl Piece {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.lease.bytes()[self.start..self.start + self.len]
+    }
+
+    /// The bytes to write into, if nobody else holds the buffer.
+    pub(crate) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let part = self.start..self.start + self.len;
+        self.lease.bytes_mut().map(|bytes| &mut bytes[part])
+    }
+
+    /// The buffer, of which the first `len` bytes are the piece's, and `len`; none if it does not begin with them.
+    pub(crate) fn into_front(self) -> Option<(Lease, usize)> {
+        (self.start == 0).then_some((self.lease, self.len))
     }
 }
 
@@ -209,13 +242,13 @@ mod tests {
         let held: Vec<Lease> = (0..READ_LEASES_MAX)
             .map(|_| pool.take(READ_BYTES))
             .collect();
-        let (same, start) = pool.share(&held[0], 10..20);
-        assert_eq!((same.len(), start), (READ_BYTES, 10));
+        let same = pool.share(&held[0], 10..20);
+        assert_eq!((same.lease.len(), same.start), (READ_BYTES, 10));
         let mut last = pool.take(READ_BYTES);
         last.bytes_mut().unwrap()[10..20].copy_from_slice(b"0123456789");
-        let (copy, start) = pool.share(&last, 10..20);
-        assert_eq!((copy.len(), start), (SMALLEST_BYTES, 0));
-        assert_eq!(&copy.bytes()[..10], b"0123456789");
+        let copy = pool.share(&last, 10..20);
+        assert_eq!((copy.lease.len(), copy.start), (SMALLEST_BYTES, 0));
+        assert_eq!(copy.bytes(), b"0123456789");
     }
 
     #[test]

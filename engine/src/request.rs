@@ -1,7 +1,7 @@
 //! A request as the app sees it: views of the bytes received, the body, and the facts about its connection.
 
 use crate::body::{Body, BodyError};
-use crate::lease::Lease;
+use crate::lease::Piece;
 use crate::link::Link;
 use crate::server::ServerInfo;
 use lanner_limits::MinRate;
@@ -31,18 +31,13 @@ pub struct ConnectionInfo {
 #[derive(Debug, Default)]
 pub(crate) struct RequestHead {
     pub(crate) head: Head,
-    pub(crate) lease: Option<Lease>,
-    /// Where in the lease the head begins.
-    pub(crate) start: usize,
-    pub(crate) len: usize,
+    pub(crate) piece: Option<Piece>,
     pub(crate) connection: Option<Rc<ConnectionInfo>>,
 }
 
 impl RequestHead {
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.lease.as_ref().map_or(&[], |lease| {
-            &lease.bytes()[self.start..self.start + self.len]
-        })
+        self.piece.as_ref().map_or(&[], Piece::bytes)
     }
 
     /// The text of a span. What the parser lets through is ASCII in method and target; a span of anything else is

@@ -82,9 +82,21 @@ impl Head {
     /// # Errors
     /// The first reason found for turning the peer away.
     pub fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        match self.parse_front(bytes, limits)? {
+            Some(len) if len == bytes.len() => Ok(()),
+            _ => Err(diagnosis::of(bytes, limits)),
+        }
+    }
+
+    /// Parses the head at the front of what has arrived, and gives its length; `None` if it is not whole or not
+    /// well-formed, which the scan then finds out. What stands behind the head is not looked at.
+    ///
+    /// # Errors
+    /// As [`Head::parse`].
+    pub fn parse_front(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         let strict = limits.h1_strict;
         let Some((line, mut rest)) = RequestLine::split_off(bytes, strict) else {
-            return Err(diagnosis::of(bytes, limits));
+            return Ok(None);
         };
         let mut said = Said::default();
         self.fields.clear();
@@ -93,7 +105,7 @@ impl Head {
                 break behind;
             }
             let Some(field) = FieldLine::split_off(rest, strict) else {
-                return Err(diagnosis::of(bytes, limits));
+                return Ok(None);
             };
             if self.fields.len() >= limits.max_header_count {
                 return Err(Trip::HeaderCount.into());
@@ -105,10 +117,8 @@ impl Head {
             said.listen_to(field.name, field.value);
             rest = field.rest;
         };
-        if !behind.is_empty() {
-            return Err(diagnosis::of(bytes, limits));
-        }
-        self.judge(bytes, &line, &said, limits)
+        self.judge(bytes, &line, &said, limits)?;
+        Ok(Some(bytes.len() - behind.len()))
     }
 
     /// The strict layer: decides what the tokens mean.

@@ -3,10 +3,11 @@
 //! No socket, clock, thread or file is known here; `lanner` (the engine) brings those. A driver owns one
 //! [`Connection`] per client and calls, in each of its turns:
 //!
-//! 1. [`Connection::poll_input`] with everything received and not yet consumed, until it says [`Event::More`],
-//!    [`Event::Held`] or [`Event::Closing`];
-//! 2. the app's verbs, [`Connection::admit`], [`Connection::want_body`], [`Connection::respond`],
-//!    [`Connection::send`], [`Connection::finish`], as the app proceeds;
+//! 1. [`Connection::poll_request`] with everything received and not yet consumed, until it says [`Event::More`],
+//!    [`Event::Held`] or [`Event::Closing`], or gives the [`Event::Head`] of a request;
+//! 2. within the exchange that begins there, the app's verbs, [`Connection::admit`], [`Connection::want_body`] and
+//!    [`Connection::poll_body`], [`Connection::respond`], [`Connection::send`], [`Connection::finish`], as the app
+//!    proceeds;
 //! 3. a write of what stands in the [`Output`], then [`Connection::handle_output`];
 //! 4. [`Connection::fate`], which says whether to go on, and [`Connection::deadline`], the moment by which
 //!    [`Connection::handle_timeout`] is due if nothing else happens.

@@ -35,10 +35,8 @@ impl Step {
     pub(crate) fn behind(self, by: usize) -> Self {
         let shift = |at: Range<usize>| at.start + by..at.end + by;
         let event = match self.event {
-            Event::Head { at, folded } => Event::Head {
-                at: shift(at),
-                folded,
-            },
+            Event::Head { at } => Event::Head { at: shift(at) },
+            Event::FoldedHead { at } => Event::FoldedHead { at: shift(at) },
             Event::Data { at, last } => Event::Data {
                 at: shift(at),
                 last,
@@ -62,13 +60,16 @@ pub enum Event {
     More,
     /// The input is not wanted yet: the app has not asked for it, or a pipelined request waits for its turn.
     Held,
-    /// A complete head, to be given to [`crate::Connection::handle_head`]. With `folded`, after
-    /// [`crate::scan::unfold`] of a copy (`LANNER_H1_STRICT=false`).
+    /// A request's head, parsed; an answer is owed now.
     Head {
         /// Where it stands.
         at: Range<usize>,
-        /// Whether it holds line folds or bare LFs.
-        folded: bool,
+    },
+    /// A complete head that holds line folds or bare LFs (`LANNER_H1_STRICT=false`): a copy of it is to be given to
+    /// [`crate::Connection::handle_unfolded`], after [`crate::scan::unfold`].
+    FoldedHead {
+        /// Where it stands.
+        at: Range<usize>,
     },
     /// A piece of the body that the app asked for.
     Data {

@@ -6,15 +6,14 @@
 //!
 //! **A verdict does not depend on how the bytes were split.** Each fault has one byte with which it becomes known, and the
 //! fault known first is the one reported. But nearly every head arrives whole and without a fault, and the tokeniser sees
-//! every line anyway. So a head that is there at once costs only the search for its end (`whole_head`); if the tokeniser
-//! stumbles, `head` has it scanned again, line by line, for the name of the fault. Control bytes and bare CRs are looked
-//! for (`lint`) only in a head that is incomplete or already at fault.
+//! every line anyway. So what has just arrived goes to the tokeniser first (`first_look`): if it finds a whole head there,
+//! nothing is left to be scanned. Control bytes and bare CRs are looked for (`lint`) only in a head that is incomplete or
+//! already at fault.
 
 use lanner_limits::{Limits, Trip};
 use memchr::memchr;
 
 use crate::field::is_token_byte;
-use crate::field::search::end_of_empty_line;
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 
@@ -66,52 +65,30 @@ enum Phase {
 }
 
 impl HeadScan {
+    /// The front of the input, if it is worth trying whether a whole head without a fault stands there, as nearly all do:
+    /// nobody has looked at it yet, and it begins like one. What may be an empty line, a preface or a fault is left to
+    /// [`HeadScan::advance`].
+    #[inline]
+    pub fn first_look<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Option<&'a [u8]> {
+        // Neither bound can be passed by a part of what keeps within both.
+        let bound = limits.max_request_line.min(limits.max_header_bytes);
+        let front = &input[..input.len().min(bound)];
+        let plain = front.first().is_some_and(|&first| is_token_byte(first))
+            && !front.starts_with(&PREFACE[..2]);
+        let fresh = self.phase == Phase::Start && self.section.looked == 0 && limits.h1_strict;
+        if !(fresh && plain) {
+            return None;
+        }
+        self.section.note_examined(front.len());
+        Some(front)
+    }
+
     /// Looks at what has arrived. `input` is everything unconsumed: it begins with the same byte in every call until a
     /// head is found, and only grows. `None` asks for more. After `Some` the scan is ready for the next head.
     ///
     /// # Errors
-    /// What is wrong, as soon as the byte that shows it has arrived; or nothing yet, if the head is whole by then and
-    /// `Head::parse` will refuse it for the same reason.
+    /// What is wrong, as soon as the byte that shows it has arrived.
     pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Option<HeadEnd>, Refusal> {
-        if self.phase == Phase::Start
-            && let Some(found) = self.whole_head(input, limits)
-        {
-            return Ok(Some(found));
-        }
-        self.advance_by_lines(input, limits)
-    }
-
-    /// The head, if all of it is there and its end is all there is to find out: its lines are counted and checked by
-    /// `Head::parse`, which asks `advance_by_lines` for the name of the fault if there is one. A browser's head of 365
-    /// bytes costs 300 instructions here, 1000 by lines.
-    #[inline]
-    fn whole_head(&mut self, input: &[u8], limits: &Limits) -> Option<HeadEnd> {
-        // Neither bound can be passed by a part of what keeps within both.
-        let bound = limits.max_request_line.min(limits.max_header_bytes);
-        let within = &input[..input.len().min(bound)];
-        // What may be an empty line, a preface or a fault is looked at more closely, and so is what arrived in pieces.
-        let plain = within.first().is_some_and(|&first| is_token_byte(first))
-            && !within.starts_with(&PREFACE[..2]);
-        if self.section.looked > 0 || !limits.h1_strict || !plain {
-            return None;
-        }
-        let Some(end) = end_of_empty_line(within) else {
-            self.section.note_examined(within.len());
-            return None;
-        };
-        Some(HeadEnd {
-            start: 0,
-            end,
-            folded: false,
-        })
-    }
-
-    /// The same, without a short cut.
-    pub(crate) fn advance_by_lines(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-    ) -> Result<Option<HeadEnd>, Refusal> {
         let mut fresh = self.section.looked as usize;
         if self.phase == Phase::Start {
             match self.begin(input, limits.h1_strict)? {

@@ -24,11 +24,11 @@ impl Connection {
         self.http.want_body(&mut turn, self.input.len());
         loop {
             let mut turn = shared.turn(&mut self.output, now);
-            let step = self.http.poll_input(&mut turn, self.input.unread());
+            let step = self.http.poll_body(&mut turn, self.input.unread());
             let reader = match step.event {
                 Event::Data { at, last } if at.is_empty() && last => link.deliver_end(None),
-                Event::Data { at, last } => match self.input.share(&shared.pool, at.clone()) {
-                    Some((lease, start)) => link.deliver(Chunk::new(lease, start, at.len()), last),
+                Event::Data { at, last } => match self.input.share(&shared.pool, at) {
+                    Some(piece) => link.deliver(Chunk(piece), last),
                     // The range lies in the input, so it is there; a body cut short must never look whole.
                     None => link.deliver_failure(BodyError::Aborted),
                 },
@@ -46,7 +46,11 @@ impl Connection {
                     self.input.consume(step.consumed);
                     continue;
                 }
-                Event::More | Event::Held | Event::Head { .. } | Event::Closing => {
+                Event::More
+                | Event::Held
+                | Event::Head { .. }
+                | Event::FoldedHead { .. }
+                | Event::Closing => {
                     self.input.consume(step.consumed);
                     return false;
                 }

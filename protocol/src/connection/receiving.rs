@@ -5,19 +5,30 @@
 use super::*;
 
 impl Connection {
-    /// Looks at everything received and not yet consumed.
-    pub fn poll_input(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+    /// Looks for the next request in everything received and not yet consumed. `head` is where it is parsed to; it means
+    /// something only after [`Event::Head`].
+    pub fn poll_request(&mut self, turn: &mut Turn<'_>, input: &[u8], head: &mut Head) -> Step {
         match &mut self.receive {
-            Receive::Head(_) => self.receive_head(turn, input),
-            Receive::Body(_) => self.receive_body(turn, input),
-            Receive::Complete => Step::new(0, Event::Held),
-            Receive::Draining { .. } => self.drain(turn, input),
+            Receive::Head(_) => self.receive_head(turn, input, head),
+            Receive::Draining { .. } => self.drain(turn, input, head),
             Receive::Discarding => Step::new(input.len(), Event::Closing),
-            Receive::Upgraded => self.receive_upgraded(turn, input),
+            Receive::Body(_) | Receive::Complete | Receive::Upgraded => Step::new(0, Event::Held),
         }
     }
 
-    fn receive_head(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+    /// Looks for the next piece of the body, or of the upgraded protocol, in everything received and not yet consumed.
+    pub fn poll_body(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+        match &mut self.receive {
+            Receive::Body(_) => self.receive_body(turn, input),
+            Receive::Upgraded => self.receive_upgraded(turn, input),
+            Receive::Discarding => Step::new(input.len(), Event::Closing),
+            Receive::Head(_) | Receive::Complete | Receive::Draining { .. } => {
+                Step::new(0, Event::Held)
+            }
+        }
+    }
+
+    fn receive_head(&mut self, turn: &mut Turn<'_>, input: &[u8], head: &mut Head) -> Step {
         let Receive::Head(scan) = &mut self.receive else {
             return Step::new(0, Event::Held);
         };
@@ -27,16 +38,30 @@ impl Connection {
         if input.is_empty() {
             return self.receive_nothing(turn.now);
         }
+        if let Some(front) = scan.first_look(input, &self.limits) {
+            match head.parse_front(front, &self.limits) {
+                Ok(Some(len)) => {
+                    self.begin_exchange(turn.now, head);
+                    return Step::new(len, Event::Head { at: 0..len });
+                }
+                Ok(None) => {}
+                Err(refusal) => return self.refuse_head(turn, input, refusal),
+            }
+        }
         match scan.advance(input, &self.limits) {
+            Ok(Some(end)) if end.folded => {
+                let at = end.start..end.end;
+                Step::new(end.end, Event::FoldedHead { at })
+            }
             Ok(Some(end)) => {
                 let at = end.start..end.end;
-                Step::new(
-                    end.end,
-                    Event::Head {
-                        at,
-                        folded: end.folded,
-                    },
-                )
+                match head.parse(&input[at.clone()], &self.limits) {
+                    Ok(()) => {
+                        self.begin_exchange(turn.now, head);
+                        Step::new(end.end, Event::Head { at })
+                    }
+                    Err(refusal) => self.refuse_head(turn, input, refusal),
+                }
             }
             Ok(None) if self.eof => {
                 self.close(false, EndReason::ConnectionReset);
@@ -58,22 +83,22 @@ impl Connection {
                 }
                 Step::new(0, Event::More)
             }
-            Err(refusal) => {
-                self.refuse_unparsed(turn, input, refusal);
-                Step::new(input.len(), Event::Closing)
-            }
+            Err(refusal) => self.refuse_head(turn, input, refusal),
         }
     }
 
     /// Refuses what never became a request. RFC 9110 section 9.3.2 holds even so: nothing follows the head of an
     /// answer to HEAD.
-    fn refuse_unparsed(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) {
+    #[cold]
+    fn refuse_head(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) -> Step {
         let mut line = input;
         while let Some(rest) = line.strip_prefix(b"\r\n") {
             line = rest;
         }
         self.exchange.head_request = line.starts_with(b"HEAD ");
+        self.body_bytes_sent = 0;
         self.refuse(turn, refusal);
+        Step::new(input.len(), Event::Closing)
     }
 
     /// Between requests, with nothing to look at.
@@ -97,10 +122,21 @@ impl Connection {
         Step::new(0, Event::More)
     }
 
-    /// Parses a complete head. Returns whether it is a request to dispatch; if not, the answer is queued already.
-    ///
-    /// The body's announced length is judged later, by [`Connection::admit`].
-    pub fn handle_head(&mut self, turn: &mut Turn<'_>, bytes: &[u8], head: &mut Head) -> bool {
+    /// Parses the unfolded copy of a head, after [`Event::FoldedHead`]. Returns whether it is a request to dispatch; if
+    /// not, the answer is queued already.
+    pub fn handle_unfolded(&mut self, turn: &mut Turn<'_>, bytes: &[u8], head: &mut Head) -> bool {
+        match head.parse(bytes, &self.limits) {
+            Ok(()) => self.begin_exchange(turn.now, head),
+            Err(refusal) => {
+                self.refuse_head(turn, bytes, refusal);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A request is there. Its body's announced length is judged later, by [`Connection::admit`].
+    fn begin_exchange(&mut self, now: Moment, head: &Head) {
         for timer in [Timer::FirstByte, Timer::KeepAlive, Timer::Head, Timer::Stop] {
             self.deadlines.clear(timer);
         }
@@ -108,10 +144,6 @@ impl Connection {
         self.requests += 1;
         self.body_bytes_sent = 0;
         self.answered = None;
-        if let Err(refusal) = head.parse(bytes, &self.limits) {
-            self.refuse_unparsed(turn, bytes, refusal);
-            return false;
-        }
         self.receive = match head.framing {
             framing::Framing::None | framing::Framing::Length(0) => Receive::Complete,
             framing::Framing::Length(left) => Receive::Body(BodyDecoder::Length { left }),
@@ -145,9 +177,8 @@ impl Connection {
         }
         self.queued = false;
         if let Some(timeout) = self.limits.request_timeout {
-            self.deadlines.set(Timer::Request, turn.now + timeout);
+            self.deadlines.set(Timer::Request, now + timeout);
         }
-        true
     }
 
     /// The request has to wait for its turn, for `LANNER_QUEUE_TIMEOUT` at most.
@@ -263,7 +294,7 @@ impl Connection {
         Step::new(0, Event::BodyFailed(refusal))
     }
 
-    fn drain(&mut self, turn: &mut Turn<'_>, input: &[u8]) -> Step {
+    fn drain(&mut self, turn: &mut Turn<'_>, input: &[u8], head: &mut Head) -> Step {
         let mut consumed = 0;
         while let Receive::Draining { body, budget } = &mut self.receive {
             let spent;
@@ -314,7 +345,8 @@ impl Connection {
                 *budget -= spent as u64;
             }
         }
-        self.poll_input(turn, &input[consumed..]).behind(consumed)
+        self.poll_request(turn, &input[consumed..], head)
+            .behind(consumed)
     }
 
     /// The answer is out, so there is nothing to tell the client: only its next request is refused.
@@ -324,8 +356,8 @@ impl Connection {
         Step::new(input.len(), Event::Closing)
     }
 
-    /// The client has ended its side; what it sent before counts, and is still to be given to
-    /// [`Connection::poll_input`]. Returns what the app's pending read, if any, fails with.
+    /// The client has ended its side; what it sent before counts, and is still to be looked at.
+    /// Returns what the app's pending read, if any, fails with.
     pub fn handle_eof(&mut self) -> Option<Refusal> {
         self.eof = true;
         match self.receive {
@@ -363,7 +395,7 @@ impl Connection {
     }
 
     /// A write took what it could: `queued` bytes had been added since the last call, `unsent` are left. Returns whether
-    /// something had waited for this output to go out: [`Connection::poll_input`] is to be called again then.
+    /// something had waited for this output to go out: the input is to be looked at again then.
     pub fn handle_output(&mut self, now: Moment, queued: usize, unsent: usize) -> bool {
         if unsent > 0 {
             self.backlog = true;

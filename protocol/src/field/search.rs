@@ -7,38 +7,7 @@ const WORD: usize = size_of::<u64>();
 const LOW_BITS: u64 = u64::from_ne_bytes([0x01; WORD]);
 const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; WORD]);
 
-const LINE_FEED: u8 = b'\n';
 const DELETE: u8 = 0x7f;
-
-/// The place behind the first CRLF CRLF.
-#[inline]
-pub(crate) fn end_of_empty_line(text: &[u8]) -> Option<usize> {
-    const END: &[u8] = b"\r\n\r\n";
-    // Skips what has no LF two bytes behind another. The compiler makes 26 instructions of a block of this size, 90 of
-    // smaller ones.
-    const BLOCK: usize = 64;
-    let blocks = text.as_chunks::<BLOCK>().0.iter();
-    let ahead = text.get(2..)?.as_chunks::<BLOCK>().0.iter();
-    let both = |(&byte, &ahead): (&u8, &u8)| (byte == LINE_FEED) & (ahead == LINE_FEED);
-    let without = blocks
-        .zip(ahead)
-        .take_while(|(block, ahead)| {
-            !block
-                .iter()
-                .zip(*ahead)
-                .fold(false, |any, pair| any | both(pair))
-        })
-        .count();
-    // Where a byte stands that is in no END, none ends within the next three. The first CR may be the last byte skipped.
-    let mut last = (without * BLOCK).saturating_sub(1) + END.len() - 1;
-    loop {
-        last += match text.get(last)? {
-            b'\n' if text[..=last].ends_with(END) => return Some(last + 1),
-            b'\n' | b'\r' => 1,
-            _ => END.len(),
-        };
-    }
-}
 
 /// The place of the first control byte, HTAB among them.
 #[inline]
@@ -146,37 +115,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_empty_line_is_found_at_every_place_and_nothing_like_it() {
-        for at in 0..140 {
-            for (text, found) in [
-                ("\r\n\r\n", Some(at + 4)),
-                ("\r\n\r\n\r\n", Some(at + 4)),
-                ("a\n\r\n\r\n", Some(at + 6)),
-                ("\n\n\n\r\n\r\n", Some(at + 7)),
-                ("\r\na\n\r\n", None),
-                ("\n\r\n", None),
-                ("\r\n\r", None),
-                ("\r\n", None),
-                ("\r", None),
-                ("", None),
-            ] {
-                let mut whole = "a".repeat(at) + text;
-                assert_eq!(
-                    end_of_empty_line(whole.as_bytes()),
-                    found,
-                    "{text:?} at {at}"
-                );
-                whole.push_str(&"b".repeat(140));
-                assert_eq!(
-                    end_of_empty_line(whole.as_bytes()),
-                    found,
-                    "{text:?} at {at}"
-                );
-            }
-        }
-    }
-
     fn near_the_borders() -> impl Strategy<Value = u8> {
         prop_oneof![
             any::<u8>(),
@@ -187,12 +125,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn the_first_empty_line_is_found_among_what_resembles_it(text in r"([\r\na]|\r\n|[a-z\r\n]{70}){0,30}") {
-            let plain = text.find("\r\n\r\n").map(|at| at + 4);
-            prop_assert_eq!(end_of_empty_line(text.as_bytes()), plain);
-        }
-
         #[test]
         fn the_first_of_several_is_found(text in prop::collection::vec(near_the_borders(), 0..50)) {
             for Search { is_wanted, first } in SEARCHES {

@@ -16,7 +16,7 @@ use crate::scan::{HeadScan, lint};
 /// is there at once without looking at its lines, and one that arrives in pieces must be told the same.
 #[cold]
 pub(super) fn of(head: &[u8], limits: &Limits) -> Refusal {
-    match HeadScan::default().advance_by_lines(head, limits) {
+    match HeadScan::default().advance(head, limits) {
         Err(refusal) => refusal,
         Ok(_) => of_lines(head).into(),
     }

@@ -271,19 +271,22 @@ impl Peer {
                 waiting,
             );
         }
-        let step = self.http.poll_input(
-            &mut Turn {
-                now: self.now,
-                output: &mut self.output,
-                date: DATE,
-            },
-            &self.input,
-        );
+        let mut turn = Turn {
+            now: self.now,
+            output: &mut self.output,
+            date: DATE,
+        };
+        let step = if self.http.in_exchange() {
+            self.http.poll_body(&mut turn, &self.input)
+        } else {
+            self.http
+                .poll_request(&mut turn, &self.input, &mut self.head)
+        };
         let again = match step.event {
             Event::More => step.consumed > 0 && step.consumed < self.input.len(),
             Event::Held | Event::Closing => false,
-            Event::Head { at, folded } => {
-                assert!(!folded);
+            Event::FoldedHead { .. } => panic!("reading is strict"),
+            Event::Head { at } => {
                 let bytes = self.input[at].to_vec();
                 self.input.drain(..step.consumed);
                 self.head_received(&bytes);
@@ -316,9 +319,6 @@ impl Peer {
             output: &mut self.output,
             date: DATE,
         };
-        if !self.http.handle_head(&mut turn, bytes, &mut self.head) {
-            return;
-        }
         let words = [self.head.method_span, self.head.target.whole].map(|span| span.str(bytes));
         self.told.push(Told::Request(words.join(" ")));
         self.waits = false;

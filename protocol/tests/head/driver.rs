@@ -59,7 +59,7 @@ pub(crate) fn limits_for_hosts(hosts: &str) -> Limits {
     Limits::resolve([setting], MACHINE).unwrap().limits
 }
 
-/// Feeds the input up to each of the given lengths in turn.
+/// Feeds the input up to each of the given lengths in turn, as a connection does.
 pub(crate) fn feed(
     input: &[u8],
     lengths: impl IntoIterator<Item = usize>,
@@ -67,7 +67,22 @@ pub(crate) fn feed(
 ) -> Outcome {
     let mut scan = HeadScan::default();
     for len in lengths {
-        match scan.advance(&input[..len], limits) {
+        let arrived = &input[..len];
+        if let Some(front) = scan.first_look(arrived, limits) {
+            let mut head = Head::default();
+            match head.parse_front(front, limits) {
+                Ok(Some(end)) => {
+                    return Outcome::Parsed(Box::new(Parsed {
+                        head,
+                        bytes: input[..end].to_vec(),
+                        end,
+                    }));
+                }
+                Ok(None) => {}
+                Err(refusal) => return Outcome::Refused(refusal),
+            }
+        }
+        match scan.advance(arrived, limits) {
             Ok(None) => {}
             Err(refusal) => return Outcome::Refused(refusal),
             Ok(Some(found)) => {
