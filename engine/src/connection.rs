@@ -258,13 +258,11 @@ impl Connection {
         if !shared.exchanges.slot(slot).due {
             return Progress::Stalled;
         }
-        let answer = match shared.exchanges.poll_call(slot) {
-            Polled::Pending => {
-                self.apply_overrides(shared, slot, now);
-                return Progress::Stalled;
-            }
-            Polled::Answered(Ok(response)) => response,
-            Polled::Answered(Err(error)) => {
+        let mut answer = None;
+        let polled = shared.exchanges.poll_call(slot, &mut answer);
+        let answer = match (polled, answer) {
+            (Polled::Answered, Some(Ok(response))) => response,
+            (Polled::Answered, Some(Err(error))) => {
                 let status = error.status();
                 caught(&shared.counters, "in the error it returned", || {
                     if !error.is_body_error() {
@@ -274,9 +272,16 @@ impl Connection {
                 });
                 plain(status)
             }
-            Polled::Panicked => {
+            (Polled::Pending, None) => {
+                self.apply_overrides(shared, slot, now);
+                return Progress::Stalled;
+            }
+            (_, dropped) => {
                 shared.counters.add(Count::Panics);
                 tracing::error!(connection = self.info.id, "the app panicked");
+                caught(&shared.counters, "while its answer was dropped", || {
+                    drop(dropped);
+                });
                 plain(Status::INTERNAL_SERVER_ERROR)
             }
         };

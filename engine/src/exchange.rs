@@ -79,6 +79,8 @@ pub(crate) enum Stage {
 pub(crate) struct Exchange<F> {
     signal: Arc<Signal>,
     waker: Waker,
+    /// What the app is to be called with; it becomes the future's when that is first polled.
+    request: Option<Request>,
     future: Pin<Box<Option<F>>>,
     pub(crate) stage: Stage,
     /// It was taken from the queue, and a place is kept for it until it begins.
@@ -95,7 +97,7 @@ pub(crate) struct Exchange<F> {
 /// What became of polling an app.
 pub(crate) enum Polled {
     Pending,
-    Answered(Result<Response, Error>),
+    Answered,
     Panicked,
 }
 
@@ -206,6 +208,7 @@ impl<D: Dispatch> Exchanges<D> {
         let signal = Signal::new(self.ready.clone(), Token::Exchange(index));
         self.slots.push(Exchange {
             waker: signal.waker(),
+            request: None,
             future: Box::pin(None),
             stage: Stage::Idle,
             called_up: false,
@@ -252,12 +255,9 @@ impl<D: Dispatch> Exchanges<D> {
         catch_unwind(AssertUnwindSafe(|| self.dispatch.admit(RequestView(head)))).ok()
     }
 
-    /// Calls the app with the request in the slot.
+    /// Has the app called, by the next poll, with the request in the slot.
     pub(crate) fn begin(&mut self, index: u32, has_body: bool) {
-        let Self {
-            dispatch, slots, ..
-        } = self;
-        let slot = &mut slots[index as usize];
+        let slot = &mut self.slots[index as usize];
         match Rc::get_mut(&mut slot.link) {
             Some(link) => link.reset(has_body),
             None => {
@@ -266,35 +266,47 @@ impl<D: Dispatch> Exchanges<D> {
                 slot.link = Rc::new(link);
             }
         }
-        let request = Request::new(slot.head.clone(), slot.link.clone());
+        slot.request = Some(Request::new(slot.head.clone(), slot.link.clone()));
         slot.stage = Stage::Calling;
         slot.due = true;
         self.inflight += 1;
-        // A plain function that panics before its first await panics here.
-        let future = catch_unwind(AssertUnwindSafe(|| dispatch.dispatch(request))).ok();
-        slot.future.set(future);
     }
 
-    /// Polls the app's future.
-    pub(crate) fn poll_call(&mut self, index: u32) -> Polled {
-        let slot = &mut self.slots[index as usize];
+    /// Polls the app's future, the first time after it was made. The answer, if there is one, is put where it is wanted:
+    /// handing it through every return value on the way would cost a dozen instructions each time.
+    pub(crate) fn poll_call(
+        &mut self,
+        index: u32,
+        answer: &mut Option<Result<Response, Error>>,
+    ) -> Polled {
+        let Self {
+            dispatch, slots, ..
+        } = self;
+        let slot = &mut slots[index as usize];
         slot.due = false;
+        let request = slot.request.take();
         let mut context = Context::from_waker(&slot.waker);
         let future = &mut slot.future;
         slot.link.attend(true);
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let answer = match future.as_mut().as_pin_mut() {
-                Some(future) => std::task::ready!(future.poll(&mut context)),
-                None => return Poll::Ready(None),
+            if let Some(request) = request {
+                // A plain function that panics before its first await panics here.
+                future.set(Some(dispatch.dispatch(request)));
+            }
+            let Some(called) = future.as_mut().as_pin_mut() else {
+                return false;
             };
-            future.set(None);
-            Poll::Ready(Some(answer))
+            if let Poll::Ready(made) = called.poll(&mut context) {
+                *answer = Some(made);
+                future.set(None);
+            }
+            true
         }));
         slot.link.attend(false);
         match polled {
-            Ok(Poll::Pending) => Polled::Pending,
-            Ok(Poll::Ready(Some(answer))) => Polled::Answered(answer),
-            Ok(Poll::Ready(None)) | Err(_) => Polled::Panicked,
+            Ok(true) if answer.is_some() => Polled::Answered,
+            Ok(true) => Polled::Pending,
+            Ok(false) | Err(_) => Polled::Panicked,
         }
     }
 
@@ -305,12 +317,17 @@ impl<D: Dispatch> Exchanges<D> {
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
         let called = !matches!(stage, Stage::Idle | Stage::Queued);
         let counted = matches!(stage, Stage::Calling | Stage::Streaming(_));
+        // It was never called.
+        slot.request = None;
         let future = &mut slot.future;
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
-            drop(stage);
-            future.set(None);
-        }));
-        if dropped.is_err() {
+        // Of an app that has answered at once, nothing is left.
+        let panicked = (future.is_some() || !matches!(stage, Stage::Calling))
+            && catch_unwind(AssertUnwindSafe(|| {
+                drop(stage);
+                future.set(None);
+            }))
+            .is_err();
+        if panicked {
             tracing::error!("an app's future panicked while it was dropped");
         }
         // A request that was never dispatched has no link: the one here is of an exchange that may have ended well.
@@ -335,7 +352,7 @@ impl<D: Dispatch> Exchanges<D> {
         if self.take_call(index) || counted {
             self.wake_queued();
         }
-        dropped.is_err()
+        panicked
     }
 }
 

@@ -80,6 +80,7 @@ impl Link {
     }
 
     /// Makes a link that nobody holds any more good for the next exchange.
+    #[inline]
     pub(crate) fn reset(&mut self, has_body: bool) {
         *self.delivery.get_mut() = if has_body {
             Delivery::Empty
