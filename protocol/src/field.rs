@@ -135,10 +135,12 @@ pub(crate) fn split_token(text: &[u8]) -> (&[u8], &[u8]) {
 /// What follows the line end at the front of `text`: CRLF, or a bare LF if reading is not strict.
 #[inline]
 pub(crate) fn strip_line_end(text: &[u8], strict: bool) -> Option<&[u8]> {
-    match text {
-        [b'\r', b'\n', rest @ ..] => Some(rest),
-        [b'\n', rest @ ..] if !strict => Some(rest),
-        _ => None,
+    // As one number; compared byte by byte it costs 5 instructions more, on every line.
+    const CRLF: u16 = u16::from_ne_bytes(*b"\r\n");
+    match text.split_first_chunk() {
+        Some((end, rest)) if u16::from_ne_bytes(*end) == CRLF => Some(rest),
+        _ if strict => None,
+        _ => text.strip_prefix(b"\n"),
     }
 }
 

@@ -131,8 +131,8 @@ impl Head {
         limits: &Limits,
     ) -> Result<(), Refusal> {
         self.version = line.version;
-        self.method = Method::from_token(line.method);
-        self.method_span = Span::of(bytes, line.method);
+        self.method = line.method;
+        self.method_span = Span::of(bytes, line.method_token);
         self.target
             .parse(bytes, line.target, self.method, limits.path_policy)?;
         if self.method == Method::Connect {

@@ -74,6 +74,7 @@ impl Output {
     }
 
     /// The buffer at whose end small pieces are encoded.
+    #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         if self.sent >= COMPACT_BYTES_MIN {
             self.compact();
@@ -82,11 +83,13 @@ impl Output {
     }
 
     /// Queues a copy of `bytes`.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         self.tail().extend_from_slice(bytes);
     }
 
     /// Queues `bytes`, by reference where that is cheaper than a copy.
+    #[inline]
     pub fn push_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {
             return self.push(&bytes);

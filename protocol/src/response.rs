@@ -136,6 +136,7 @@ fn encode_framing(
     }
 }
 
+#[inline]
 fn encode_content_length(length: u64, into: &mut Vec<u8>) {
     into.extend_from_slice(b"content-length: ");
     encode_decimal(length, into);
@@ -143,6 +144,7 @@ fn encode_content_length(length: u64, into: &mut Vec<u8>) {
 }
 
 /// Appends a number in decimal digits.
+#[inline]
 pub(crate) fn encode_decimal(mut number: u64, into: &mut Vec<u8>) {
     // Two divisions fewer for the lengths of most small answers: 40 instructions.
     if number < 100 {
@@ -165,6 +167,7 @@ pub(crate) fn encode_decimal(mut number: u64, into: &mut Vec<u8>) {
 
 impl Framing {
     /// Queues a piece of the body.
+    #[inline]
     pub(crate) fn send(&mut self, piece: Bytes, output: &mut Output) -> Result<(), ResponseError> {
         match self {
             Self::Suppressed => {}

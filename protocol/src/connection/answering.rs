@@ -95,6 +95,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`ResponseError::TooManyBytes`]; the answer is cut short then, since the peer cannot be told otherwise.
+    #[inline]
     pub fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {
         if self.sends_body() {
             self.body_bytes_sent += piece.len() as u64;

@@ -6,11 +6,13 @@
 use super::Version;
 use crate::field::search::first_space_or_control;
 use crate::field::{split_token, strip_line_end};
+use crate::method::Method;
 
 /// The parts of a request line.
 pub(super) struct RequestLine<'a> {
-    /// A token.
-    pub(super) method: &'a [u8],
+    pub(super) method: Method,
+    /// The method as it was sent, a token.
+    pub(super) method_token: &'a [u8],
     /// At least one byte, and neither spaces nor control bytes among them.
     pub(super) target: &'a [u8],
     pub(super) version: Version,
@@ -20,10 +22,9 @@ impl<'a> RequestLine<'a> {
     /// Splits the request line off the front of a head; gives it and what follows its end.
     #[inline]
     pub(super) fn split_off(head: &'a [u8], strict: bool) -> Option<(RequestLine<'a>, &'a [u8])> {
-        let (method, rest) = split_token(head);
-        let rest = rest.strip_prefix(b" ")?;
+        let (method, method_token, rest) = split_method(head)?;
         let (target, rest) = rest.split_at(first_space_or_control(rest)?);
-        if method.is_empty() || target.is_empty() {
+        if target.is_empty() {
             return None;
         }
         let (version, rest) = rest.split_first_chunk()?;
@@ -37,11 +38,26 @@ impl<'a> RequestLine<'a> {
         };
         let line = RequestLine {
             method,
+            method_token,
             target,
             version,
         };
         Some((line, strip_line_end(rest, strict)?))
     }
+}
+
+/// Splits the method and the space behind it off the front of a head: its kind, its token, and the rest.
+#[inline]
+fn split_method(head: &[u8]) -> Option<(Method, &[u8], &[u8])> {
+    // Most requests by far; looking its token up costs 40 instructions.
+    if let Some(rest) = head.strip_prefix(b"GET ") {
+        return Some((Method::Get, &head[..3], rest));
+    }
+    let (token, rest) = split_token(head);
+    if token.is_empty() {
+        return None;
+    }
+    Some((Method::from_token(token), token, rest.strip_prefix(b" ")?))
 }
 
 #[cfg(test)]
@@ -56,7 +72,7 @@ mod tests {
         let text = |bytes| str::from_utf8(bytes).expect("split at ASCII only");
         RequestLine::split_off(head.as_bytes(), strict).map(|(line, rest)| {
             (
-                text(line.method),
+                text(line.method_token),
                 text(line.target),
                 line.version,
                 text(rest),
