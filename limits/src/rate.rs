@@ -76,12 +76,6 @@ impl ReadRate {
         }
     }
 
-    /// Whether the app waits.
-    #[must_use]
-    pub const fn is_waiting(&self) -> bool {
-        self.waiting_since.is_some()
-    }
-
     /// Bytes of the body arrived.
     pub const fn on_bytes(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
@@ -219,7 +213,6 @@ mod tests {
         body.start_wait(at(1));
         body.start_wait(at(4));
         assert_eq!(body.deadline(RATE), Some(at(6)));
-        assert!(body.is_waiting());
     }
 
     #[test]

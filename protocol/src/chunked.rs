@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use lanner_limits::{Limits, Trip};
 
+use crate::fields::Fields;
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 use crate::scan::SectionScan;
@@ -280,12 +281,6 @@ fn hex_digit(byte: u8) -> Option<u8> {
 /// What follows the content of a chunk that we send.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
-/// The last chunk and an empty trailer section.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-/// The most bytes that `encode_chunk_header` writes.
-pub const CHUNK_HEADER_BYTES_MAX: usize = 18;
-
 /// Writes the size line of a chunk of `len` bytes. The content follows, then `CHUNK_END`. A chunk of no bytes would end the
 /// body, so for zero nothing is written, and nothing may follow.
 pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
@@ -299,9 +294,11 @@ pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the last chunk with trailer fields, which `lines` holds as `name: value CRLF`, checked before.
-pub fn encode_last_chunk(lines: &[u8], out: &mut Vec<u8>) {
+/// Writes the last chunk, and with it the trailer section.
+pub fn encode_last_chunk(trailers: Option<&Fields>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");
-    out.extend_from_slice(lines);
+    if let Some(trailers) = trailers {
+        trailers.encode(out);
+    }
     out.extend_from_slice(b"\r\n");
 }

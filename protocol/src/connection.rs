@@ -254,11 +254,6 @@ impl Connection {
         matches!(self.transmit, Transmit::Pending)
     }
 
-    /// Whether a request is being received or answered.
-    pub fn is_busy(&self) -> bool {
-        !matches!(self.transmit, Transmit::Idle) || self.deadlines.is_set(Timer::Head)
-    }
-
     /// Whether the body of the request is still to come, in part or whole.
     pub fn body_open(&self) -> bool {
         matches!(self.receive, Receive::Body(_) | Receive::Upgraded)

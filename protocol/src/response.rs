@@ -182,7 +182,7 @@ impl Framing {
             Self::Chunked => {
                 chunked::encode_chunk_header(piece.len(), output.tail());
                 output.push_shared(piece);
-                output.push(b"\r\n");
+                output.push(chunked::CHUNK_END);
             }
         }
         Ok(())
@@ -200,11 +200,7 @@ impl Framing {
             Self::Length { left: 0 } => Ok(()),
             Self::Length { .. } => Err(ResponseError::TooFewBytes),
             Self::Chunked => {
-                output.push(b"0\r\n");
-                if let Some(trailers) = trailers {
-                    trailers.encode(output.tail());
-                }
-                output.push(b"\r\n");
+                chunked::encode_last_chunk(trailers, output.tail());
                 Ok(())
             }
         }

@@ -1,6 +1,7 @@
 //! Properties that hold for every input, tried on thousands.
 
 use lanner_limits::Limits;
+use lanner_protocol::Fields;
 use lanner_protocol::chunked::{CHUNK_END, encode_chunk_header, encode_last_chunk};
 use proptest::prelude::*;
 
@@ -94,8 +95,11 @@ proptest! {
             input.extend_from_slice(chunk);
             input.extend_from_slice(CHUNK_END);
         }
-        let lines: String = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        encode_last_chunk(lines.as_bytes(), &mut input);
+        let mut fields = Fields::new();
+        for (name, value) in &trailers {
+            prop_assume!(fields.append(name, value).is_ok());
+        }
+        encode_last_chunk(Some(&fields), &mut input);
         input.extend_from_slice(&behind);
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
         ends.sort_unstable();
