@@ -20,13 +20,15 @@ pub(crate) struct Shedding {
     /// The next to go stands last.
     candidates: Vec<(Key, Moment)>,
     looked: Option<Moment>,
+    /// The last look found more candidates than it listed.
+    has_more: bool,
     /// Connections that linger, and some that have ended since; the oldest stands first.
     lingering: VecDeque<Key>,
 }
 
 impl Shedding {
-    /// Looks anew if the list is used up, but not again within `interval` if the last one helped nobody: when every
-    /// connection is busy, a flood of newcomers must not make us look each time.
+    /// Looks anew if the list is used up, but not again within `interval` if the last look listed everybody it could: when
+    /// the others are busy, a flood of newcomers must not make us look each time.
     pub(crate) fn refill<'a>(
         &mut self,
         now: Moment,
@@ -50,6 +52,7 @@ impl Shedding {
             .sort_unstable_by_key(|(_, since)| Reverse(*since));
         let surplus = self.candidates.len().saturating_sub(CANDIDATES_MAX);
         self.candidates.drain(..surplus);
+        self.has_more = surplus > 0;
     }
 
     /// The next candidate, and since when it was idle: whoever closes it looks first whether it still is.
@@ -57,9 +60,12 @@ impl Shedding {
         self.candidates.pop()
     }
 
-    /// The candidate given last was closed.
+    /// The candidate given last was closed. Another look is worth it at once only if the last one did not list everybody:
+    /// newcomers who are shed by the next must not have us look for each of them.
     pub(crate) fn succeeded(&mut self) {
-        self.looked = None;
+        if self.has_more {
+            self.looked = None;
+        }
     }
 
     /// Takes note of a connection that begins to linger. At most `lingering_max` do at once; when the list is twice as

@@ -193,17 +193,18 @@ impl<D: Dispatch> Worker<D> {
             served.connection.http.handle_shutdown(now);
             let limits = &self.shared.limits;
             let fits = served.permit.linger(limits);
-            self.shedding
-                .lingers(key, limits.lingering_connections(), |key| {
-                    self.connections.get(key).is_some()
-                });
             if !fits {
                 self.shed_lingering();
             }
+            self.shedding
+                .lingers(key, self.shared.limits.lingering_connections(), |key| {
+                    self.connections.get(key).is_some()
+                });
         }
     }
 
-    /// Too many linger: ends the one that has for longest, which has had the most time to read its answer.
+    /// Too many linger: ends the one of this worker's that has for longest, for it has had the most time to read its
+    /// answer. Where there is none, the others are other workers', and the newcomer lingers beyond the bound.
     fn shed_lingering(&mut self) {
         while let Some(key) = self.shedding.next_lingering() {
             if let Some(served) = self.connections.get_mut(key)
@@ -414,7 +415,9 @@ impl<D: Dispatch> Worker<D> {
                 continue;
             };
             let http = &mut served.connection.http;
-            let idle = http.idle_since() == Some(since) && served.connection.input.len() == 0;
+            // A client that has sent nothing but empty lines is as idle as one that has sent nothing.
+            let has_begun = served.connection.input.len() > 0 && !http.has_only_empty_lines();
+            let idle = http.idle_since() == Some(since) && !has_begun;
             if http.is_lingering() || (idle && is_quiet(key)) {
                 http.shed();
                 self.shedding.succeeded();
