@@ -83,6 +83,9 @@ pub(crate) struct Exchange<F> {
     request: Option<Request>,
     future: Pin<Box<Option<F>>>,
     pub(crate) stage: Stage,
+    /// The slot stands in the queue, where it stands at most once: one whose client left may still have its place there when
+    /// the slot is used again.
+    in_queue: bool,
     /// It was taken from the queue, and a place is kept for it until it begins.
     called_up: bool,
     pub(crate) link: Rc<Link>,
@@ -111,7 +114,7 @@ pub(crate) struct Exchanges<D: Dispatch> {
     inflight: usize,
     /// Exchanges that were taken from the queue and have not begun.
     called_up: usize,
-    /// Slots that wait for others to end, and some that do not any more.
+    /// Slots that wait for others to end, and some that do not any more; never more than there are slots.
     queue: VecDeque<u32>,
 }
 
@@ -148,14 +151,18 @@ impl<D: Dispatch> Exchanges<D> {
 
     /// Puts an exchange in the queue. It is woken when another one ends.
     pub(crate) fn queue(&mut self, index: u32) {
-        self.slots[index as usize].stage = Stage::Queued;
-        self.queue.push_back(index);
+        let slot = &mut self.slots[index as usize];
+        slot.stage = Stage::Queued;
+        if !std::mem::replace(&mut slot.in_queue, true) {
+            self.queue.push_back(index);
+        }
     }
 
     /// Wakes the first in the queue that still waits.
     fn wake_queued(&mut self) {
         while let Some(index) = self.queue.pop_front() {
             let slot = &mut self.slots[index as usize];
+            slot.in_queue = false;
             if matches!(slot.stage, Stage::Queued) && !slot.called_up {
                 slot.called_up = true;
                 self.called_up += 1;
@@ -164,21 +171,23 @@ impl<D: Dispatch> Exchanges<D> {
         }
     }
 
-    /// Where the head of the next request is to be parsed to: that of the slot which [`Exchanges::reserve`] takes.
+    /// Where the head of the next request is to be parsed to: that of the free slot which [`Exchanges::reserve`] takes.
     #[inline]
     pub(crate) fn spare_head(&mut self, connection: Key) -> &mut Head {
-        let index = match self.free.last() {
-            Some(index) => *index,
-            None => {
-                let index = self.add_slot(connection);
-                self.free.push(index);
-                index
-            }
-        };
+        let index = self.spare(connection);
         &mut self.head_mut(index).head
     }
 
-    /// Takes a free slot for a request whose head was parsed from `piece`, to [`Exchanges::spare_head`].
+    /// The free slot that is used next.
+    fn spare(&mut self, connection: Key) -> u32 {
+        self.free.last().copied().unwrap_or_else(|| {
+            let index = self.add_slot(connection);
+            self.free.push(index);
+            index
+        })
+    }
+
+    /// Takes the slot of [`Exchanges::spare_head`] for the request whose head was parsed there, from `piece`.
     pub(crate) fn reserve(
         &mut self,
         connection: Key,
@@ -186,7 +195,8 @@ impl<D: Dispatch> Exchanges<D> {
         piece: Piece,
         now: Moment,
     ) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| self.add_slot(connection));
+        let index = self.spare(connection);
+        self.free.pop();
         let slot = &mut self.slots[index as usize];
         slot.connection = connection;
         slot.started = now;
@@ -211,6 +221,7 @@ impl<D: Dispatch> Exchanges<D> {
             request: None,
             future: Box::pin(None),
             stage: Stage::Idle,
+            in_queue: false,
             called_up: false,
             link: Rc::new(Link::new(signal.clone())),
             head: Rc::default(),
