@@ -116,6 +116,12 @@ impl Admission {
             lingering: false,
         };
         if before.saturating_sub(self.upgraded.load(Ordering::Relaxed)) >= limits.max_connections {
+            // It may ask again at once, when room has been made for it.
+            if let Some(key) = address
+                && let Some(rates) = &mut self.shard(key).rates
+            {
+                rates.give_back(key);
+            }
             return Err(Trip::MaxConnections);
         }
         Ok(permit)
@@ -225,6 +231,21 @@ mod tests {
         drop(held);
         assert_eq!(admission.connections(), 0);
         assert!(admission.admit(stranger(2), &limits, Moment::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_place_that_is_not_to_be_had_costs_no_token() {
+        let (_, mut limits) = with_limits(1, 10);
+        limits.max_connection_rate_per_ip = Some(1);
+        let admission = Admission::new(&limits);
+        let held = admission.admit(stranger(1), &limits, Moment::ZERO).unwrap();
+        let refused = admission.admit(stranger(2), &limits, Moment::ZERO);
+        assert_eq!(refused.unwrap_err(), Trip::MaxConnections);
+        drop(held);
+        let admitted = admission.admit(stranger(2), &limits, Moment::ZERO);
+        let again = admission.admit(stranger(2), &limits, Moment::ZERO);
+        assert!(admitted.is_ok());
+        assert_eq!(again.unwrap_err(), Trip::ConnectionRatePerIp);
     }
 
     #[test]

@@ -35,6 +35,10 @@ impl Level {
         true
     }
 
+    pub(crate) fn give_back(&mut self, n: u64, capacity: u64) {
+        self.tokens = self.tokens.saturating_add(n).min(capacity);
+    }
+
     fn fill(&mut self, now: Moment, capacity: u64, per_second: u64) {
         if now <= self.at {
             return;
@@ -80,7 +84,7 @@ impl TokenBucket {
 
     /// Gives back tokens that turned out not to be needed.
     pub fn give_back(&mut self, n: u64) {
-        self.level.tokens = self.level.tokens.saturating_add(n).min(self.capacity);
+        self.level.give_back(n, self.capacity);
     }
 
     /// When `n` tokens will be there if nobody takes any; `None` if they never will.

@@ -62,6 +62,13 @@ impl RateTable {
         taken
     }
 
+    /// Gives back a token that turned out not to be needed.
+    pub fn give_back(&mut self, key: AddressKey) {
+        if let Some(level) = self.young.get_mut(&key) {
+            level.give_back(1, self.capacity);
+        }
+    }
+
     /// How many addresses have a bucket of their own.
     #[must_use]
     pub fn addresses(&self) -> usize {
