@@ -23,8 +23,7 @@ const CLASSES: usize = 7;
 /// How many bytes of free buffers of each size a worker keeps; beyond that they go back to the allocator.
 const FREE_BYTES_PER_CLASS_MAX: usize = 1024 * 1024;
 
-/// How many read-size buffers may be out on lease before pieces are copied instead: a quarter of the 64 that
-/// [`FREE_BYTES_PER_CLASS_MAX`] and the leases themselves amount to.
+/// How many read-size buffers may be out on lease before pieces are copied instead: half a megabyte of them.
 const READ_LEASES_MAX: usize = 16;
 
 /// One worker's buffers.
@@ -74,15 +73,17 @@ impl Pool {
             state.read_leases += 1;
         }
         let reused = class_of(bytes).and_then(|class| state.free[class].pop());
-        let buffer = reused.unwrap_or_else(|| {
-            Rc::new(Buffer {
-                bytes: vec![0; bytes].into_boxed_slice(),
-                pool: Rc::downgrade(&self.inner),
-            })
-        });
+        let buffer = reused.unwrap_or_else(|| self.buffer_of(vec![0; bytes].into()));
         Lease {
             buffer: Some(buffer),
         }
+    }
+
+    fn buffer_of(&self, bytes: Box<[u8]>) -> Rc<Buffer> {
+        Rc::new(Buffer {
+            bytes,
+            pool: Rc::downgrade(&self.inner),
+        })
     }
 
     /// Read-size buffers that are out.
@@ -92,11 +93,21 @@ impl Pool {
     }
 
     /// The bytes of `lease` at `range`: in the same buffer, or copied when so many are out that the worker's own reading
-    /// would suffer.
+    /// would suffer. Whoever holds many pieces of a few bytes then, holds about so many bytes: small copies fit exactly.
     pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> Piece {
         let scarce = self.inner.state.borrow().read_leases > READ_LEASES_MAX;
         if scarce && lease.len() >= READ_BYTES {
-            return self.copy(&lease.bytes()[range]);
+            let bytes = &lease.bytes()[range];
+            if bytes.len() >= SMALLEST_BYTES / 2 {
+                return self.copy(bytes);
+            }
+            return Piece {
+                lease: Lease {
+                    buffer: Some(self.buffer_of(bytes.into())),
+                },
+                start: 0,
+                len: bytes.len(),
+            };
         }
         Piece {
             lease: lease.clone(),
@@ -247,7 +258,7 @@ mod tests {
         let mut last = pool.take(READ_BYTES);
         last.bytes_mut().unwrap()[10..20].copy_from_slice(b"0123456789");
         let copy = pool.share(&last, 10..20);
-        assert_eq!((copy.lease.len(), copy.start), (SMALLEST_BYTES, 0));
+        assert_eq!((copy.lease.len(), copy.start), (10, 0));
         assert_eq!(copy.bytes(), b"0123456789");
     }
 
