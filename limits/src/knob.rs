@@ -158,6 +158,11 @@ knobs! {
     /// clients; what tells one request from the next is never relaxed.
     h1_strict "LANNER_H1_STRICT" "limits.h1.strict": bool = true => "true", Flag;
 
+    /// Takes `https://` targets on listeners without TLS too. Without this they are answered 421: whoever sent one
+    /// believes the connection to be secure (RFC 9110, section 7.4). For servers behind something that ends TLS and passes
+    /// absolute targets on.
+    allow_scheme_mismatch "LANNER_ALLOW_SCHEME_MISMATCH" "server.allow_scheme_mismatch": bool = false => "false", Flag;
+
     /// Fields whose names have an underscore. To an app in process `X_Y` and `X-Y` are two names; CGI-like apps read both
     /// as one, and then a client can forge what a proxy meant to set.
     underscore_headers "LANNER_UNDERSCORE_HEADERS" "limits.underscore_headers": UnderscoreHeaders
@@ -248,13 +253,13 @@ knobs! {
     shutdown_timeout "LANNER_SHUTDOWN_TIMEOUT" "limits.shutdown_timeout": Duration = seconds(25) => "25s",
         time(Duration::ZERO, hours(24)), trips ShutdownTimeout;
 
-    /// How long a stop goes on accepting first, already telling health checks the truth: a balancer needs a moment to
-    /// look elsewhere.
+    /// How long a stop goes on accepting first, while health checks are told the truth (`lanner::is_stopping` in an app): a
+    /// balancer needs a moment to look elsewhere.
     shutdown_delay "LANNER_SHUTDOWN_DELAY" "limits.shutdown_delay": Duration = seconds(0) => "0s",
         time(Duration::ZERO, hours(1));
 }
 
-// The relations that `relations` in resolve.rs asks of configured values hold for the defaults. What is `auto` is filled
+// The relations that relations.rs asks of configured values hold for the defaults. What is `auto` is filled
 // in from the machine, and its relations are tested in machine.rs.
 const _: () = {
     let defaults = DEFAULTS;

@@ -145,6 +145,7 @@ impl From<Misbehaviour> for EndReason {
             | M::SeveralHosts
             | M::InvalidHost
             | M::HostMismatch
+            | M::SchemeMismatch
             | M::HostNotAllowed
             | M::ContentLengthInvalid
             | M::ContentLengthConflict

@@ -192,6 +192,9 @@ impl Head {
                 {
                     return Err(Misbehaviour::HostMismatch);
                 }
+                if scheme == Scheme::Https && !limits.allow_scheme_mismatch {
+                    return Err(Misbehaviour::SchemeMismatch);
+                }
                 Some((text, authority))
             }
         };

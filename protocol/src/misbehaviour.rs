@@ -61,6 +61,8 @@ pub enum Misbehaviour {
     /// The target's authority and Host differ. RFC 9112 section 3.2.2 makes the target win and many servers let Host win: routing
     /// and rules would see different sites.
     HostMismatch,
+    /// An `https` target on a connection that is not secured. RFC 9110 section 7.4: 421.
+    SchemeMismatch,
     /// A host that is not served here. RFC 9110 section 15.5.20: 421.
     HostNotAllowed,
     /// A path that the operator's path policy refuses: `%00`, a malformed escape, or `..;` (CVE-2019-9901 Envoy,
@@ -120,7 +122,7 @@ pub enum Misbehaviour {
 
 impl Misbehaviour {
     /// Every variant, in the order of declaration.
-    pub const ALL: [Misbehaviour; 41] = [
+    pub const ALL: [Misbehaviour; 42] = [
         Misbehaviour::LeadingEmptyLines,
         Misbehaviour::BareLineFeed,
         Misbehaviour::BareCarriageReturn,
@@ -141,6 +143,7 @@ impl Misbehaviour {
         Misbehaviour::SeveralHosts,
         Misbehaviour::InvalidHost,
         Misbehaviour::HostMismatch,
+        Misbehaviour::SchemeMismatch,
         Misbehaviour::HostNotAllowed,
         Misbehaviour::ForbiddenPath,
         Misbehaviour::ContentLengthInvalid,
@@ -198,6 +201,7 @@ impl Misbehaviour {
                 "The Host field and the request target name different hosts.",
             ),
             // 421 tells a client that coalesced connections to try another one (RFC 9110 section 15.5.20).
+            Misbehaviour::SchemeMismatch => (421, "This connection is not secured by TLS."),
             Misbehaviour::HostNotAllowed => (421, "This host is not served here."),
             Misbehaviour::ForbiddenPath => (400, "This path is not accepted."),
             Misbehaviour::ContentLengthInvalid => (400, "Content-Length is malformed."),
@@ -253,6 +257,7 @@ impl Misbehaviour {
             Misbehaviour::SeveralHosts => "several_hosts",
             Misbehaviour::InvalidHost => "invalid_host",
             Misbehaviour::HostMismatch => "host_mismatch",
+            Misbehaviour::SchemeMismatch => "scheme_mismatch",
             Misbehaviour::HostNotAllowed => "host_not_allowed",
             Misbehaviour::ForbiddenPath => "forbidden_path",
             Misbehaviour::ContentLengthInvalid => "content_length_invalid",
@@ -307,6 +312,7 @@ mod tests {
             others,
             [
                 (Misbehaviour::UnsupportedVersion, 505),
+                (Misbehaviour::SchemeMismatch, 421),
                 (Misbehaviour::HostNotAllowed, 421),
                 (Misbehaviour::UnknownTransferCoding, 501),
                 (Misbehaviour::UnknownExpectation, 417),

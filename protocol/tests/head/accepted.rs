@@ -213,10 +213,6 @@ fn the_host_comes_from_the_absolute_form_or_from_host() {
             "GET http://a.com:80/ HTTP/1.1\r\nHost: a.com\r\n\r\n",
             "a.com:80",
         ),
-        (
-            "GET https://a.com/ HTTP/1.1\r\nHost: a.com:443\r\n\r\n",
-            "a.com",
-        ),
         ("GET http://a.com/ HTTP/1.0\r\n\r\n", "a.com"),
         ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", "a"),
         ("GET / HTTP/1.0\r\n\r\n", ""),
@@ -225,6 +221,14 @@ fn the_host_comes_from_the_absolute_form_or_from_host() {
     ] {
         assert_eq!(parsed(input).host(), host, "{input}");
     }
+}
+
+#[test]
+fn an_https_target_is_taken_without_tls_where_that_is_configured() {
+    let input = "GET https://a.com/ HTTP/1.1\r\nHost: a.com:443\r\n\r\n";
+    let mut trusting = limits();
+    trusting.allow_scheme_mismatch = true;
+    assert_eq!(parsed_under(input, &trusting).host(), "a.com");
 }
 
 #[test]

@@ -221,6 +221,8 @@ fn a_missing_second_or_broken_host_is_refused() {
             HostMismatch,
         ),
         ("GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n", InvalidHost),
+        ("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", SchemeMismatch),
+        ("GET HTTPS://a/ HTTP/1.0\r\n\r\n", SchemeMismatch),
     ] {
         assert_eq!(misbehaves(input), fault, "{input:?}");
     }
