@@ -3,6 +3,7 @@
 use crate::lease::Piece;
 use crate::link::Link;
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use lanner_limits::Trip;
 use lanner_protocol::{Fields, Misbehaviour, Refusal};
@@ -72,7 +73,8 @@ impl Body {
     }
 }
 
-/// A body can be handed to whatever takes an `http_body::Body`, a response among others. Each piece is copied once.
+/// A body can be handed to whatever takes an `http_body::Body`, a response among others. Each piece is copied once; the
+/// trailers come last.
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = crate::Error;
@@ -81,18 +83,33 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, crate::Error>>> {
-        self.poll_chunk(context).map(|next| {
-            next.map(|piece| {
-                piece
-                    .map(|chunk| Frame::data(Bytes::copy_from_slice(&chunk)))
-                    .map_err(Into::into)
-            })
+        let next = std::task::ready!(self.poll_chunk(context));
+        Poll::Ready(match next {
+            Some(Ok(chunk)) => Some(Ok(Frame::data(Bytes::copy_from_slice(&chunk)))),
+            Some(Err(error)) => Some(Err(error.into())),
+            None => self
+                .take_trailers()
+                .map(|trailers| Ok(Frame::trailers(header_map(&trailers)))),
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_end()
+        self.is_end() && self.link.as_ref().is_none_or(|link| !link.has_trailers())
     }
+}
+
+/// Trailers in the form that other crates take them in. What got through the parser is valid there too.
+fn header_map(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields.iter() {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_bytes(value),
+        ) {
+            map.append(name, value);
+        }
+    }
+    map
 }
 
 /// A piece of a body: a view of the memory it was received into.

@@ -42,7 +42,7 @@ pub(crate) struct Link {
     /// The app waits for a piece that is not there.
     wanted: Cell<bool>,
     reader: Waiter,
-    /// The app has begun to read; overrides come too late.
+    /// The app has begun to read or to answer; overrides come too late.
     begun: Cell<bool>,
     overrides: Cell<Option<Overrides>>,
     trailers: RefCell<Option<Fields>>,
@@ -148,11 +148,15 @@ impl Link {
         matches!(*self.delivery.borrow(), Delivery::End)
     }
 
+    pub(crate) fn has_trailers(&self) -> bool {
+        self.trailers.borrow().is_some()
+    }
+
     pub(crate) fn take_trailers(&self) -> Option<Fields> {
         self.trailers.borrow_mut().take()
     }
 
-    /// Changes the exchange's limits. Returns whether it was still in time: before the first read.
+    /// Changes the exchange's limits. Returns whether it was still in time: before the first read, and before the answer.
     pub(crate) fn set_override(&self, change: impl FnOnce(&mut Overrides)) -> bool {
         if self.begun.get() || self.closed.get() {
             return false;
@@ -215,6 +219,12 @@ impl Link {
 
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.get()
+    }
+
+    /// The answer has begun: what it is sent under cannot be changed any more.
+    pub(crate) fn answer_begins(&self) {
+        self.used.set(true);
+        self.begun.set(true);
     }
 
     pub(crate) fn take_overrides(&self) -> Option<Overrides> {

@@ -142,6 +142,14 @@ impl Request {
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// The values of every field of a name, in the order received: `Cookie` and lists such as `X-Forwarded-For` may come in
+    /// several lines. The name is compared without case.
+    pub fn fields_named(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
     /// Every field in the order received, names as sent.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let bytes = self.head.bytes();
@@ -174,7 +182,7 @@ impl Request {
     /// app was called: a route that takes more says so in [`crate::App::admit`].)
     ///
     /// # Errors
-    /// [`TooLate`] once the body has been read from.
+    /// [`TooLate`] once the body has been read from, or the answer has begun.
     pub fn set_max_body(&self, max: Option<u64>) -> Result<(), TooLate> {
         self.change(|overrides| overrides.max_body = Some(max))
     }
@@ -182,9 +190,17 @@ impl Request {
     /// Replaces `LANNER_MIN_BODY_RATE` and its grace for this request; `None` is no minimum.
     ///
     /// # Errors
-    /// [`TooLate`] once the body has been read from.
+    /// [`TooLate`] once the body has been read from, or the answer has begun.
     pub fn set_min_body_rate(&self, rate: Option<MinRate>) -> Result<(), TooLate> {
         self.change(|overrides| overrides.min_body_rate = Some(rate))
+    }
+
+    /// Replaces `LANNER_MIN_RESPONSE_RATE` and its grace for the answer to this request; `None` is no minimum.
+    ///
+    /// # Errors
+    /// [`TooLate`] once the body has been read from, or the answer has begun.
+    pub fn set_min_response_rate(&self, rate: Option<MinRate>) -> Result<(), TooLate> {
+        self.change(|overrides| overrides.min_response_rate = Some(rate))
     }
 
     fn change(&self, change: impl FnOnce(&mut crate::Overrides)) -> Result<(), TooLate> {
@@ -227,13 +243,13 @@ impl fmt::Debug for Request {
     }
 }
 
-/// A limit was changed after the body had been read from.
+/// A limit was changed after the body had been read from, or the answer had begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLate;
 
 impl fmt::Display for TooLate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("limits of a request can be changed only before its body is read")
+        f.write_str("limits of a request can be changed only before its body is read and before it is answered")
     }
 }
 

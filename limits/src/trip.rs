@@ -79,7 +79,8 @@ pub enum Close {
 pub struct Answer {
     /// The status to send, where one can be: nothing of a response has left yet.
     pub status: Option<u16>,
-    /// What happens to the connection.
+    /// What happens to the connection where an answer can still be given, or none is due. A limit that is hit while an
+    /// answer is under way cuts it: what is out cannot be taken back.
     pub close: Close,
 }
 

@@ -41,13 +41,15 @@ pub struct Turn<'a> {
     pub date: &'a [u8; 29],
 }
 
-/// What an app may change for one request before its body is read.
+/// What an app may change for one request before its body is read and before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// In place of `LANNER_MAX_REQUEST_BODY`; `Some(None)` is no limit.
     pub max_body: Option<Option<u64>>,
     /// In place of `LANNER_MIN_BODY_RATE`; `Some(None)` is no minimum.
     pub min_body_rate: Option<Option<MinRate>>,
+    /// In place of `LANNER_MIN_RESPONSE_RATE`; `Some(None)` is no minimum.
+    pub min_response_rate: Option<Option<MinRate>>,
 }
 
 /// What the driver is to do with the socket.
@@ -136,6 +138,8 @@ pub struct Connection {
     deadlines: Deadlines,
     read_rate: ReadRate,
     write_rate: WriteRate,
+    /// The least rate at which the last answer is to be taken; it may go out long after its exchange is over.
+    min_response_rate: Option<MinRate>,
     requests: u64,
     /// The status of the last answer.
     answered: Option<Status>,
@@ -170,6 +174,7 @@ impl Connection {
             deadlines.set(Timer::Age, now + with_jitter(age, seed));
         }
         Self {
+            min_response_rate: limits.response_rate(),
             limits,
             receive: Receive::Head(HeadScan::default()),
             transmit: Transmit::Idle,

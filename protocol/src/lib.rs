@@ -3,14 +3,21 @@
 //! No socket, clock, thread or file is known here; `lanner` (the engine) brings those. A driver owns one
 //! [`Connection`] per client and calls, in each of its turns:
 //!
-//! 1. [`Connection::poll_request`] with everything received and not yet consumed, until it says [`Event::More`],
-//!    [`Event::Held`] or [`Event::Closing`], or gives the [`Event::Head`] of a request;
+//! 1. [`Connection::handle_eof`] or [`Connection::handle_reset`], if that is what reading came to; else
+//!    [`Connection::poll_request`] with everything received and not yet consumed, until it says [`Event::More`],
+//!    [`Event::Held`] or [`Event::Closing`], or gives the [`Event::Head`] of a request (an [`Event::FoldedHead`] goes to
+//!    [`Connection::handle_unfolded`] first);
 //! 2. within the exchange that begins there, the app's verbs, [`Connection::admit`], [`Connection::want_body`] and
 //!    [`Connection::poll_body`], [`Connection::respond`], [`Connection::send`], [`Connection::finish`], as the app
-//!    proceeds;
+//!    proceeds ([`Connection::handle_queued`] and [`Connection::handle_dequeued`] around the time for which a request is
+//!    kept from the app);
 //! 3. a write of what stands in the [`Output`], then [`Connection::handle_output`];
-//! 4. [`Connection::fate`], which says whether to go on, and [`Connection::deadline`], the moment by which
-//!    [`Connection::handle_timeout`] is due if nothing else happens.
+//! 4. [`Connection::fate`], which says whether to go on, to close, or to shut down the sending side and call
+//!    [`Connection::handle_shutdown`]; and [`Connection::deadline`], the moment by which [`Connection::handle_timeout`] is
+//!    due if nothing else happens.
+//!
+//! [`Connection::handle_stop`] tells of the server's stop, [`Connection::handle_stop_deadline`] of its end, and
+//! [`Connection::shed`] makes room.
 
 #![forbid(unsafe_code)]
 

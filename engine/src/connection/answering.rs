@@ -65,6 +65,7 @@ impl Connection {
             }
             ResponseBody::Stream { stream, .. } => {
                 let exchange = shared.exchanges.slot(slot);
+                exchange.link.answer_begins();
                 exchange.stage = Stage::Streaming(stream);
                 exchange.due = true;
                 if !self.http.sends_body() {

@@ -3,11 +3,15 @@
 use crate::app::{self, Gate};
 use crate::client::{Client, End};
 use crate::server::{PATIENCE, serve};
+use bytes::Bytes;
+use http_body::Frame;
 use lanner::{
     App, BodyError, Count, EndReason, Error, Misbehaviour, Overrides, Request, RequestView,
     Response, Trip,
 };
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -31,6 +35,21 @@ impl App for Uploads {
             overrides.max_body = Some(None);
         }
         overrides
+    }
+}
+
+/// A body whose pieces a closure makes.
+struct Produced<F>(F);
+
+impl<F: FnMut() -> Option<Bytes> + Unpin> http_body::Body for Produced<F> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready((self.0)().map(|piece| Ok(Frame::data(piece))))
     }
 }
 
@@ -86,6 +105,31 @@ on_every_driver! {
         });
         let answer = client.answer();
         assert!(answer.body == sender.join().unwrap());
+    }
+
+    fn trailers_come_back_behind_an_echoed_body(on) {
+        let server = serve(on, |_| {}, app::echo);
+        let mut client = server.connect();
+        client.send(CHUNKED).send("3\r\nabc\r\n0\r\nX-Sum: 294\r\nX-Sum: 295\r\n\r\n");
+        client.head();
+        assert_eq!(client.chunk().unwrap(), b"abc");
+        assert_eq!(client.chunk(), None);
+        let lines: Vec<String> = (0..3).map(|_| client.line()).collect();
+        assert_eq!(lines, ["x-sum: 294", "x-sum: 295", ""]);
+        assert_eq!(client.get("/").text(), "");
+    }
+
+    fn limits_cannot_be_changed_while_the_answer_is_sent(on) {
+        let server = serve(on, |_| {}, |request: Request| async move {
+            let mut request = Some(request);
+            Ok(Response::stream(None, Produced(move || {
+                let request = request.take()?;
+                assert_eq!(request.set_max_body(None), Err(lanner::TooLate));
+                assert_eq!(request.set_min_response_rate(None), Err(lanner::TooLate));
+                Some("too late".into())
+            })))
+        });
+        assert_eq!(server.connect().get("/").text(), "too late");
     }
 
     fn trailers_reach_the_app_after_the_body(on) {

@@ -187,14 +187,15 @@ on_every_driver! {
             assert_eq!(request.host(), "example.test:81");
             assert_eq!(request.field_str("x-one"), Some("1"));
             assert_eq!(request.field("X-TWO"), Some(&b"\xe9"[..]));
-            assert_eq!(request.fields().count(), 3);
+            assert_eq!(request.fields().count(), 4);
+            assert_eq!(request.fields_named("X-one").collect::<Vec<_>>(), [&b"1"[..], b"2"]);
             // Views live across awaits.
             let host = request.host();
             lanner::sleep(std::time::Duration::from_millis(1)).await;
             Ok(Response::text(host.to_owned()))
         });
         let mut client = server.connect();
-        client.send(b"PURGE /a/./b/../c%20d?q=1&r HTTP/1.1\r\nHost: example.test:81\r\nX-One: 1\r\nX-Two:\t\xe9 \r\n\r\n");
+        client.send(b"PURGE /a/./b/../c%20d?q=1&r HTTP/1.1\r\nHost: example.test:81\r\nX-One: 1\r\nx-one: 2\r\nX-Two:\t\xe9 \r\n\r\n");
         assert_eq!(client.answer().text(), "example.test:81");
     }
 }

@@ -223,6 +223,9 @@ impl Connection {
         }
         self.last = true;
         let within_exchange = self.in_exchange();
+        if !within_exchange {
+            self.body_bytes_sent = 0;
+        }
         self.answer_refusal(turn, refusal);
         self.refused = self.answered.filter(|_| !within_exchange);
         // There is no body to send: the exchange, if there was one, is over.

@@ -75,6 +75,7 @@ impl Connection {
             }
             Ok(None) => {
                 self.only_empty_lines = false;
+                self.exchange.head_request = begins_head_request(input);
                 if !self.deadlines.is_set(Timer::Head) {
                     self.deadlines.clear(Timer::FirstByte);
                     self.deadlines.clear(Timer::KeepAlive);
@@ -87,16 +88,10 @@ impl Connection {
         }
     }
 
-    /// Refuses what never became a request. RFC 9110 section 9.3.2 holds even so: nothing follows the head of an
-    /// answer to HEAD.
+    /// Refuses what never became a request.
     #[cold]
     fn refuse_head(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) -> Step {
-        let mut line = input;
-        while let Some(rest) = line.strip_prefix(b"\r\n") {
-            line = rest;
-        }
-        self.exchange.head_request = line.starts_with(b"HEAD ");
-        self.body_bytes_sent = 0;
+        self.exchange.head_request = begins_head_request(input);
         self.refuse(turn, refusal);
         Step::new(input.len(), Event::Closing)
     }
@@ -163,6 +158,7 @@ impl Connection {
             min_body_rate: self.limits.body_rate(),
             ..Exchange::IDLE
         };
+        self.min_response_rate = self.limits.response_rate();
         if has_body {
             self.read_rate = ReadRate::default();
         }
@@ -201,6 +197,9 @@ impl Connection {
     pub fn admit(&mut self, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
         if let Some(rate) = overrides.min_body_rate {
             self.exchange.min_body_rate = rate;
+        }
+        if let Some(rate) = overrides.min_response_rate {
+            self.min_response_rate = rate;
         }
         if let Some(max) = overrides.max_body {
             self.exchange.max_body = max;
@@ -401,7 +400,7 @@ impl Connection {
             self.backlog = true;
             // The client is busy with the last answer; the time for its next request has not begun.
             self.deadlines.clear(Timer::KeepAlive);
-            if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
+            if let (Some(rate), true) = (self.min_response_rate, queued > 0) {
                 let deadline = self
                     .write_rate
                     .on_queued(now, queued as u64, unsent as u64, rate);
@@ -426,4 +425,14 @@ impl Connection {
         }
         had_backlog || switched
     }
+}
+
+/// Whether what has arrived, the whole head or not, is a request for a head only. RFC 9110 section 9.3.2 holds for
+/// refusals too: nothing follows the head of the answer.
+fn begins_head_request(input: &[u8]) -> bool {
+    let mut line = input;
+    while let Some(rest) = line.strip_prefix(b"\r\n") {
+        line = rest;
+    }
+    line.starts_with(b"HEAD ")
 }

@@ -12,8 +12,8 @@ use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 use crate::scan::{HeadScan, lint};
 
-/// The first rule that a refused head breaks. What the scan knows of comes before everything else: it passes a head that
-/// is there at once without looking at its lines, and one that arrives in pieces must be told the same.
+/// The first rule that a refused head breaks. What the scan knows of comes before everything else, as it does for a head
+/// that arrives in pieces.
 #[cold]
 pub(super) fn of(head: &[u8], limits: &Limits) -> Refusal {
     match HeadScan::default().advance(head, limits) {

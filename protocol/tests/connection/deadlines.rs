@@ -49,6 +49,20 @@ fn the_head_has_its_time_from_its_first_byte_however_it_trickles() {
 }
 
 #[test]
+fn half_a_head_of_a_head_request_is_answered_without_a_body() {
+    let mut peer = Peer::new(HELLO);
+    peer.send(GET).send("HEAD /a HTTP/1.1\r\nHo").wait(secs(15));
+    let wire = String::from_utf8_lossy(&peer.wire).into_owned();
+    let (_, refusal) = wire.split_once("hello").unwrap();
+    assert!(
+        refusal.starts_with("HTTP/1.1 408 ") && refusal.ends_with("\r\n\r\n"),
+        "{wire}"
+    );
+    // Of this answer, not of all on the connection.
+    assert_eq!(peer.http.body_bytes_sent(), 0);
+}
+
+#[test]
 fn a_later_head_has_the_same_time() {
     let mut peer = Peer::new(HELLO);
     peer.send(GET).wait(secs(70)).send("GET");

@@ -186,3 +186,25 @@ fn without_a_minimum_nobody_is_cut() {
     peer.wait(secs(3_600)).take(usize::MAX);
     assert_eq!(peer.only().text(), "hello");
 }
+
+#[test]
+fn an_app_may_set_the_rate_for_one_answer() {
+    let mut peer = Peer::new(App::AtOnce("hello"));
+    peer.room = 0;
+    peer.overrides.min_response_rate = Some(Some(MinRate {
+        bytes_per_second: 1_000_000,
+        grace: secs(60),
+    }));
+    peer.send(GET);
+    assert_eq!(peer.due_in(), Some(secs(60)));
+    peer.take(usize::MAX);
+    peer.room = 0;
+    peer.overrides.min_response_rate = Some(None);
+    peer.send(GET);
+    assert_eq!(peer.due_in(), None);
+    peer.take(usize::MAX);
+    peer.room = 0;
+    peer.overrides.min_response_rate = None;
+    peer.send(GET);
+    assert_eq!(peer.due_in(), Some(secs(5)));
+}
