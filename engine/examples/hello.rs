@@ -8,6 +8,7 @@ async fn hello(_request: Request) -> Result<Response, Error> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
+        .environment()
         .set("listen", "http://127.0.0.1:8080")
         .start(|_worker| hello)?;
     println!("serving on {:?}", server.handle().addresses());

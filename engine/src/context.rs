@@ -5,6 +5,7 @@
 
 use crate::blocking::BlockingPool;
 use crate::clock::Clock;
+use crate::control::{Control, Phase};
 use crate::ready::Ready;
 use crate::runtime::Reactor;
 use lanner_limits::Moment;
@@ -24,6 +25,9 @@ pub(crate) struct Context {
     pub(crate) ready: Arc<Ready>,
     pub(crate) reactor: Reactor,
     pub(crate) blocking: Arc<BlockingPool>,
+    control: Arc<Control>,
+    /// Who waits for the server's stop; wakers are made once a slot or task, so there are no more than of these.
+    pub(crate) stop_watchers: RefCell<Vec<Waker>>,
     /// The worker's clock; `None` where a test makes time up.
     pub(crate) clock: RefCell<Option<Clock>>,
     /// The moment the current turn began.
@@ -40,12 +44,14 @@ thread_local! {
 }
 
 impl Context {
-    pub(crate) fn new(blocking: Arc<BlockingPool>) -> io::Result<Rc<Self>> {
+    pub(crate) fn new(blocking: Arc<BlockingPool>, control: Arc<Control>) -> io::Result<Rc<Self>> {
         let ready = Arc::new(Ready::new()?);
         Ok(Rc::new(Self {
             reactor: Reactor::new()?,
             ready,
             blocking,
+            control,
+            stop_watchers: RefCell::default(),
             clock: RefCell::new(None),
             now: Cell::new(Moment::ZERO),
             sleepers: RefCell::default(),
@@ -89,6 +95,18 @@ impl Context {
 
     pub(crate) fn sleeper_number(&self) -> u64 {
         self.next_sleeper.replace(self.next_sleeper.get() + 1)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.control.phase() != Phase::Running
+    }
+
+    /// Wakes everybody who waits for the stop, once it has begun.
+    pub(crate) fn wake_stop_watchers(&self) {
+        let has_any = !self.stop_watchers.borrow().is_empty();
+        if has_any && self.is_stopping() {
+            self.stop_watchers.take().into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Wakes everybody who slept until `now` or earlier.

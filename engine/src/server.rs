@@ -64,6 +64,22 @@ impl Builder {
         self
     }
 
+    /// Takes the `LANNER_*` variables of the environment, as the binary does; what [`Builder::set`] says wins. Raises the
+    /// descriptor limit too, on which the automatic connection cap depends.
+    pub fn environment(mut self) -> Self {
+        crate::raise_descriptor_limit();
+        let ours = std::env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LANNER_"))
+            // What is no text is no value either, and the table says so.
+            .map(|(name, value)| Setting {
+                name: name.to_string_lossy().into_owned(),
+                value: value.to_string_lossy().into_owned(),
+                source: Source::Environment,
+            });
+        self.settings.splice(0..0, ours);
+        self
+    }
+
     /// Sets one knob by its name, as `--set` does: `listen`, `keepalive_timeout`...
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push(Setting {
@@ -324,7 +340,7 @@ impl Seed {
             let _ = report.send(Err(error));
             copy
         };
-        let context = Context::new(self.blocking).map_err(failed)?;
+        let context = Context::new(self.blocking, self.control.clone()).map_err(failed)?;
         self.control.join(context.ready.clone());
         let _entered = context.enter();
         let info = WorkerInfo {

@@ -341,6 +341,7 @@ impl<D: Dispatch> Worker<D> {
             }
         }
         self.context.wake_sleepers(now);
+        self.context.wake_stop_watchers();
         self.take_spawned();
         if self.woken.is_empty() {
             self.context.ready.take(&mut self.woken);

@@ -1,4 +1,4 @@
-//! The backends: the only folder that knows sockets' descriptors, epoll or a runtime.
+//! The backends: the only folder that knows epoll, io_uring or a runtime.
 //!
 //! A backend runs one [`Worker`](crate::worker::Worker) on the current thread until it is told to stop and has
 //! nothing left to do. Its few verbs: accept, read, vectored write, wait until the worker's next deadline, wake.

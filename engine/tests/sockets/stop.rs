@@ -167,6 +167,32 @@ on_every_driver! {
         server.join();
     }
 
+    fn an_app_learns_of_the_stop_while_the_server_still_accepts(on) {
+        let hour = Duration::from_secs(3_600);
+        let mut server = serve(
+            on,
+            |limits| (limits.shutdown_delay, limits.shutdown_timeout) = (hour, hour),
+            |request: Request| async move {
+                if request.path() == "/events" {
+                    lanner::stopping().await;
+                }
+                Ok(Response::text(lanner::is_stopping().to_string()))
+            },
+        );
+        let mut events = server.connect();
+        events.ask("/events");
+        let mut health = server.connect();
+        assert_eq!(health.get("/health").text(), "false");
+        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 2);
+        server.handle().stop();
+        assert_eq!(events.answer().text(), "true");
+        assert_eq!(server.connect().get("/health").text(), "true");
+        drop((events, health));
+        server.until_open(0);
+        server.handle().stop_now();
+        server.join();
+    }
+
     fn a_stop_may_go_on_accepting_for_a_while(on) {
         let delay = Duration::from_millis(300);
         let mut server = serve(on, |limits| limits.shutdown_delay = delay, app::hello);
