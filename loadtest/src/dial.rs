@@ -9,9 +9,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::arguments::Failure;
 
-/// Connects under way at once. Below any listen backlog, so that no SYN is dropped and retried a second later.
-pub const OPENING_MAX: usize = 128;
-
 /// The addresses that connections come from, in turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources {
@@ -21,6 +18,9 @@ pub struct Sources {
 impl Sources {
     /// Most distinct addresses.
     pub const COUNT_MAX: usize = 1 << 20;
+
+    /// Whichever the kernel chooses.
+    pub const ANY: Self = Self { count: 1 };
 
     /// `count` loopback addresses; 1 leaves the choice to the kernel.
     pub fn new(count: usize, target: SocketAddr) -> Result<Self, Failure> {

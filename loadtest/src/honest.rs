@@ -8,8 +8,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::answer::{Answer, AnswerReader};
-use crate::dial::{OPENING_MAX, dial, outcome};
-use crate::poller::{Interest, Poller, Ready};
+use crate::dial::Sources;
+use crate::opening::Openings;
+use crate::poller::{Poller, Ready};
 use crate::quantity::Rate;
 use crate::request::Target;
 
@@ -59,7 +60,6 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Opening,
     Idle,
     /// Asking for the arrival of this index.
     Busy(usize),
@@ -83,9 +83,9 @@ struct Client<'a> {
     next: usize,
     /// Due, but no connection was free. Bounded by the rate times the timeout.
     waiting: VecDeque<usize>,
-    /// By number, which never recurs.
+    openings: Openings,
+    /// The open ones, by their number.
     links: HashMap<u64, Link>,
-    dialled: u64,
     /// Free connections, the one longest unused first, so that all see traffic.
     idle: VecDeque<u64>,
     /// Requests under way in the order of their arrivals, answered ones included until they reach the front.
@@ -104,8 +104,8 @@ impl<'a> Client<'a> {
             schedule: schedule(plan.rate, plan.arrivals, plan.warm_up + plan.duration),
             next: 0,
             waiting: VecDeque::new(),
+            openings: Openings::default(),
             links: HashMap::with_capacity(plan.connections),
-            dialled: 0,
             idle: VecDeque::with_capacity(plan.connections),
             under_way: VecDeque::new(),
             redial_at: VecDeque::new(),
@@ -117,8 +117,8 @@ impl<'a> Client<'a> {
         let until = Instant::now() + self.plan.timeout;
         let mut ready = Vec::new();
         while self.idle.len() < self.plan.connections {
-            while self.links.len() < self.plan.connections
-                && self.links.len() < self.idle.len() + OPENING_MAX
+            while self.links.len() + self.openings.count() < self.plan.connections
+                && self.openings.have_room()
             {
                 self.dial()?;
             }
@@ -132,17 +132,13 @@ impl<'a> Client<'a> {
             }
             self.poller.wait(until, &mut ready)?;
             for event in &ready {
-                match self.links.get(&event.key) {
-                    Some(link) if link.phase == Phase::Opening => {
-                        outcome(&link.stream)?;
-                        self.handle_ready(*event);
-                    }
-                    Some(_) => {
-                        return Err(io::Error::other(
-                            "the server ended a connection before any request",
-                        ));
-                    }
-                    None => {}
+                if self.links.contains_key(&event.key) {
+                    return Err(io::Error::other(
+                        "the server ended a connection before any request",
+                    ));
+                }
+                if let Some(opened) = self.openings.finish(&self.poller, event.key) {
+                    self.handle_opened(event.key, opened?);
                 }
             }
         }
@@ -150,19 +146,8 @@ impl<'a> Client<'a> {
     }
 
     fn dial(&mut self) -> io::Result<()> {
-        let key = self.dialled;
-        self.dialled += 1;
-        let stream = dial(self.plan.target.address, None)?;
-        self.poller.add(&stream, key, Interest::Write)?;
-        self.links.insert(
-            key,
-            Link {
-                stream,
-                phase: Phase::Opening,
-                reader: AnswerReader::new(),
-            },
-        );
-        Ok(())
+        self.openings
+            .start(&self.poller, self.plan.target.address, Sources::ANY)
     }
 
     fn is_over(&self) -> bool {
@@ -274,21 +259,16 @@ impl<'a> Client<'a> {
     }
 
     fn handle_ready(&mut self, event: Ready) {
-        let Some(link) = self.links.get_mut(&event.key) else {
-            return;
-        };
-        if link.phase == Phase::Opening {
-            let connected = outcome(&link.stream)
-                .and_then(|()| self.poller.modify(&link.stream, event.key, Interest::Read));
-            match connected {
-                Ok(()) => self.handle_free(event.key),
-                Err(_) => {
-                    self.links.remove(&event.key);
-                    self.redial_at.push_back(Instant::now() + REDIAL_PAUSE);
-                }
+        if let Some(opened) = self.openings.finish(&self.poller, event.key) {
+            match opened {
+                Ok(stream) => self.handle_opened(event.key, stream),
+                Err(_) => self.redial_at.push_back(Instant::now() + REDIAL_PAUSE),
             }
             return;
         }
+        let Some(link) = self.links.get_mut(&event.key) else {
+            return;
+        };
         let mut bytes = [0; 16 * 1024];
         match link.stream.read(&mut bytes) {
             Ok(0) => self.handle_end(event.key),
@@ -300,6 +280,16 @@ impl<'a> Client<'a> {
                 ) => {}
             Err(_) => self.handle_end(event.key),
         }
+    }
+
+    fn handle_opened(&mut self, key: u64, stream: TcpStream) {
+        let link = Link {
+            stream,
+            phase: Phase::Idle,
+            reader: AnswerReader::new(),
+        };
+        self.links.insert(key, link);
+        self.handle_free(key);
     }
 
     fn handle_bytes(&mut self, key: u64, bytes: &[u8]) {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::answer::AnswerReader;
 use crate::arguments::Failure;
-use crate::dial::{OPENING_MAX, Sources, dial, outcome};
+use crate::dial::Sources;
+use crate::opening::{OPENING_MAX, Openings};
 use crate::poller::{Interest, Poller, Ready};
 use crate::request::Target;
 
@@ -39,16 +40,11 @@ pub struct Held {
     links: HashMap<u64, TcpStream>,
 }
 
+/// A connection whose answer is awaited.
 #[derive(Debug)]
-enum Phase {
-    Opening,
-    Asking(AnswerReader),
-}
-
-#[derive(Debug)]
-struct Link {
+struct Asking {
     stream: TcpStream,
-    phase: Phase,
+    reader: AnswerReader,
 }
 
 /// Opens them all, or says what went wrong with the first that failed.
@@ -57,35 +53,28 @@ pub fn open(plan: &Plan) -> Result<Held, Failure> {
         poller: Poller::new().map_err(Failure::of("epoll"))?,
         links: HashMap::with_capacity(plan.connections),
     };
-    let mut opening = HashMap::with_capacity(OPENING_MAX);
+    let mut openings = Openings::default();
+    let mut asking = HashMap::with_capacity(OPENING_MAX);
     let request = plan.target.get();
-    let mut dialled = 0;
     let mut ready = Vec::new();
     while held.links.len() < plan.connections {
-        while dialled < plan.connections && opening.len() < OPENING_MAX {
-            let stream = dial(plan.target.address, plan.sources.address(dialled))
-                .and_then(|stream| {
-                    held.poller
-                        .add(&stream, dialled as u64, Interest::Write)
-                        .map(|()| stream)
-                })
-                .map_err(|error| failed(dialled as u64, &error))?;
-            opening.insert(
-                dialled as u64,
-                Link {
-                    stream,
-                    phase: Phase::Opening,
-                },
-            );
-            dialled += 1;
+        // Those that wait for their answer count too: a server that is slow to accept must not meet a full backlog.
+        while openings.dialled() < plan.connections as u64
+            && openings.count() + asking.len() < OPENING_MAX
+        {
+            let key = openings.dialled();
+            openings
+                .start(&held.poller, plan.target.address, plan.sources)
+                .map_err(|error| failed(key, &error))?;
         }
         wait_for_some(&mut held, plan, &mut ready)?;
         for event in &ready {
-            if let Some(link) = opening.get_mut(&event.key) {
-                if link
-                    .advance(event.key, &held.poller, &request)
-                    .map_err(|error| failed(event.key, &error))?
-                    && let Some(link) = opening.remove(&event.key)
+            if let Some(opened) = openings.finish(&held.poller, event.key) {
+                let asked = opened.and_then(|stream| Asking::start(stream, &request));
+                asking.insert(event.key, asked.map_err(|error| failed(event.key, &error))?);
+            } else if let Some(link) = asking.get_mut(&event.key) {
+                if link.read().map_err(|error| failed(event.key, &error))?
+                    && let Some(link) = asking.remove(&event.key)
                 {
                     held.links.insert(event.key, link.stream);
                 }
@@ -125,35 +114,32 @@ fn failed(key: u64, error: &dyn std::fmt::Display) -> Failure {
     Failure::Run(format!("connection {}: {error}", key + 1))
 }
 
-impl Link {
-    /// Takes one step; true when the answer is complete.
-    fn advance(&mut self, key: u64, poller: &Poller, request: &[u8]) -> io::Result<bool> {
-        match &mut self.phase {
-            Phase::Opening => {
-                outcome(&self.stream)?;
-                self.stream.write_all(request)?;
-                poller.modify(&self.stream, key, Interest::Read)?;
-                self.phase = Phase::Asking(AnswerReader::new());
-                Ok(false)
+impl Asking {
+    fn start(mut stream: TcpStream, request: &[u8]) -> io::Result<Self> {
+        stream.write_all(request)?;
+        Ok(Self {
+            stream,
+            reader: AnswerReader::new(),
+        })
+    }
+
+    /// Takes what has come; true when the answer is complete.
+    fn read(&mut self) -> io::Result<bool> {
+        let mut bytes = [0; 4096];
+        let count = self.stream.read(&mut bytes)?;
+        if count == 0 {
+            return Err(io::Error::other("closed by the server before its answer"));
+        }
+        match self.reader.feed(&bytes[..count]) {
+            Ok(None) => Ok(false),
+            Ok(Some(answer)) if answer.status != 200 => {
+                Err(io::Error::other(format!("answered {}", answer.status)))
             }
-            Phase::Asking(reader) => {
-                let mut bytes = [0; 4096];
-                let count = self.stream.read(&mut bytes)?;
-                if count == 0 {
-                    return Err(io::Error::other("closed by the server before its answer"));
-                }
-                match reader.feed(&bytes[..count]) {
-                    Ok(None) => Ok(false),
-                    Ok(Some(answer)) if answer.status != 200 => {
-                        Err(io::Error::other(format!("answered {}", answer.status)))
-                    }
-                    Ok(Some(answer)) if !answer.keeps_alive => Err(io::Error::other(
-                        "answered, but the server does not keep the connection",
-                    )),
-                    Ok(Some(_)) => Ok(true),
-                    Err(fault) => Err(io::Error::other(fault.to_string())),
-                }
-            }
+            Ok(Some(answer)) if !answer.keeps_alive => Err(io::Error::other(
+                "answered, but the server does not keep the connection",
+            )),
+            Ok(Some(_)) => Ok(true),
+            Err(fault) => Err(io::Error::other(fault.to_string())),
         }
     }
 }

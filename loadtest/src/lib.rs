@@ -13,6 +13,7 @@ pub mod dial;
 pub mod honest;
 pub mod idle;
 pub mod latency;
+pub mod opening;
 pub mod poller;
 pub mod quantity;
 pub mod request;

@@ -8,7 +8,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::answer::status_line;
-use crate::dial::{OPENING_MAX, Sources, dial, outcome};
+use crate::dial::Sources;
+use crate::opening::Openings;
 use crate::poller::{Interest, Poller, Ready};
 use crate::request::Target;
 
@@ -83,7 +84,6 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Opening,
     Trickling,
     /// The server ended its side; we do not.
     Clinging,
@@ -106,11 +106,9 @@ struct Attack<'a> {
     opening_bytes: Vec<u8>,
     poller: Poller,
     start: Instant,
-    /// By number, which never recurs, so a late event cannot be taken for another connection's.
+    openings: Openings,
+    /// The open ones, by their number.
     trickles: HashMap<u64, Trickle>,
-    dialled: u64,
-    /// Of `trickles`, in [`Phase::Opening`]; at most [`OPENING_MAX`].
-    opening: usize,
     to_open: usize,
     /// When each sends its next byte, the earliest on top. At most one entry a connection.
     due: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -131,9 +129,8 @@ impl<'a> Attack<'a> {
             opening_bytes,
             poller: Poller::new()?,
             start: Instant::now(),
+            openings: Openings::default(),
             trickles: HashMap::with_capacity(plan.connections),
-            dialled: 0,
-            opening: 0,
             to_open: plan.connections,
             due: BinaryHeap::with_capacity(plan.connections),
             reopen_at: VecDeque::new(),
@@ -142,7 +139,10 @@ impl<'a> Attack<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.to_open == 0 && self.trickles.is_empty() && self.reopen_at.is_empty()
+        self.to_open == 0
+            && self.openings.count() == 0
+            && self.trickles.is_empty()
+            && self.reopen_at.is_empty()
     }
 
     fn next_moment(&self) -> Option<Instant> {
@@ -156,66 +156,50 @@ impl<'a> Attack<'a> {
             self.reopen_at.pop_front();
             self.to_open += 1;
         }
-        while self.to_open > 0 && self.opening < OPENING_MAX {
+        while self.to_open > 0 && self.openings.have_room() {
             self.to_open -= 1;
-            let key = self.dialled;
-            self.dialled += 1;
-            let source = self.plan.sources.address(usize::try_from(key).unwrap_or(0));
-            let dialled = dial(self.plan.target.address, source).and_then(|stream| {
-                self.poller
-                    .add(&stream, key, Interest::Write)
-                    .map(|()| stream)
-            });
-            match dialled {
-                Ok(stream) => {
-                    self.opening += 1;
-                    let trickle = Trickle {
-                        stream,
-                        phase: Phase::Opening,
-                        since: now,
-                        sent: 0,
-                        answer: Vec::new(),
-                    };
-                    self.trickles.insert(key, trickle);
-                }
-                Err(error) => self.refused(&error),
+            let begun =
+                self.openings
+                    .start(&self.poller, self.plan.target.address, self.plan.sources);
+            if let Err(error) = begun {
+                self.refused(&error);
             }
         }
     }
 
     fn handle_ready(&mut self, event: Ready) {
+        if let Some(opened) = self.openings.finish(&self.poller, event.key) {
+            match opened {
+                Ok(stream) => self.handle_opened(event.key, stream),
+                Err(error) => self.refused(&error),
+            }
+            return;
+        }
         let Some(phase) = self.trickles.get(&event.key).map(|trickle| trickle.phase) else {
             return;
         };
         match phase {
-            Phase::Opening => self.handle_connected(event.key),
             Phase::Trickling => self.handle_readable(event.key),
             Phase::Clinging if event.reset => self.handle_released(event.key),
             Phase::Clinging => {}
         }
     }
 
-    fn handle_connected(&mut self, key: u64) {
-        let Some(trickle) = self.trickles.get_mut(&key) else {
-            return;
-        };
-        self.opening -= 1;
-        if let Err(error) = outcome(&trickle.stream) {
-            self.trickles.remove(&key);
-            self.refused(&error);
-            return;
-        }
+    fn handle_opened(&mut self, key: u64, mut stream: TcpStream) {
         let now = Instant::now();
         self.report.opened += 1;
         if self.report.opened == self.plan.connections {
             self.report.opened_within = Some(now - self.start);
         }
-        trickle.phase = Phase::Trickling;
-        trickle.since = now;
-        let begun = trickle
-            .stream
-            .write_all(&self.opening_bytes)
-            .and_then(|()| self.poller.modify(&trickle.stream, key, Interest::Read));
+        let begun = stream.write_all(&self.opening_bytes);
+        let trickle = Trickle {
+            stream,
+            phase: Phase::Trickling,
+            since: now,
+            sent: 0,
+            answer: Vec::new(),
+        };
+        self.trickles.insert(key, trickle);
         match begun {
             Ok(()) => {
                 // Attackers do not keep step: their first gaps differ, so that their bytes come evenly from then on, and
@@ -329,7 +313,7 @@ impl<'a> Attack<'a> {
         }
         match trickle.phase {
             Phase::Clinging => self.handle_released(key),
-            Phase::Opening | Phase::Trickling => {
+            Phase::Trickling => {
                 // What the server said before it reset us may still be there to read.
                 self.handle_readable(key);
                 if self
@@ -353,7 +337,7 @@ impl<'a> Attack<'a> {
         };
         self.report.not_cut = unfinished(Phase::Trickling);
         self.report.not_released = unfinished(Phase::Clinging);
-        let unconnected = unfinished(Phase::Opening) + self.to_open;
+        let unconnected = self.openings.count() + self.to_open;
         if unconnected > 0 {
             self.report
                 .refused
