@@ -13,12 +13,11 @@ use crate::opening::Openings;
 use crate::poller::{Poller, Ready};
 use crate::quantity::Rate;
 use crate::request::Target;
+use crate::schedule::{Arrivals, schedule};
 
 mod report;
-mod schedule;
 
 pub use report::{Failures, Report};
-pub use schedule::{Arrivals, REQUESTS_MAX, schedule};
 
 /// How long after a failed connect the next one is tried.
 const REDIAL_PAUSE: Duration = Duration::from_millis(10);

@@ -1,5 +1,6 @@
 //! Latencies of many requests in bounded memory, to three significant digits.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -28,6 +29,31 @@ pub struct Figures {
     pub p999: Duration,
     /// The longest.
     pub max: Duration,
+}
+
+/// For people, in milliseconds.
+impl fmt::Display for Figures {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = ["p50", "p90", "p99", "p99.9", "max"];
+        for (label, millis) in labels.into_iter().zip(self.millis()) {
+            write!(formatter, " {label} {millis:.3} ms ")?;
+        }
+        Ok(())
+    }
+}
+
+impl Figures {
+    /// A JSON object, in milliseconds.
+    pub fn json(&self) -> String {
+        let [p50, p90, p99, p999, max] = self.millis();
+        format!(
+            "{{\"p50\":{p50:.4},\"p90\":{p90:.4},\"p99\":{p99:.4},\"p999\":{p999:.4},\"max\":{max:.4}}}"
+        )
+    }
+
+    fn millis(&self) -> [f64; 5] {
+        [self.p50, self.p90, self.p99, self.p999, self.max].map(|time| time.as_secs_f64() * 1e3)
+    }
 }
 
 impl Latency {
@@ -108,6 +134,23 @@ mod tests {
         let figures = latency.figures();
         assert!(close(figures.p999, 100), "{figures:?}");
         assert!(close(figures.max, 2_000_000), "{figures:?}");
+    }
+
+    #[test]
+    fn figures_are_told_in_milliseconds() {
+        let mut latency = Latency::new();
+        latency.record(Duration::from_millis(2));
+        let figures = latency.figures();
+        let text = figures.to_string();
+        assert!(
+            text.contains("p50 2.00") && text.contains("max 2.00"),
+            "{text}"
+        );
+        let json = figures.json();
+        assert!(
+            json.starts_with("{\"p50\":2.00") && json.contains("\"p999\":2.00"),
+            "{json}"
+        );
     }
 
     #[test]

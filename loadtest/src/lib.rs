@@ -17,5 +17,6 @@ pub mod opening;
 pub mod poller;
 pub mod quantity;
 pub mod request;
+pub mod schedule;
 pub mod slowloris;
 pub mod spread;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
 use lanner_loadtest::descriptors;
-use lanner_loadtest::honest::{Arrivals, Plan, REQUESTS_MAX, run};
+use lanner_loadtest::honest::{Plan, run};
 use lanner_loadtest::quantity::Rate;
 use lanner_loadtest::request::Target;
 

@@ -1,7 +1,6 @@
 //! What an honest client felt, for people and for scripts.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::latency::{Figures, Latency};
 
@@ -40,10 +39,6 @@ pub struct Report {
     pub reconnected: u64,
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { count, .. } = self.latency.figures();
@@ -63,51 +58,14 @@ impl fmt::Display for Report {
             "failed {}: timed out {timed_out}, cut {cut}, not 200 {status}, malformed {malformed}",
             self.failures.sum()
         )?;
-        write_figures(formatter, "latency", self.latency.figures())?;
-        formatter.write_str("\n")?;
-        write_figures(formatter, "lag", self.lag.figures())
+        writeln!(formatter, "latency  {}", self.latency.figures())?;
+        write!(formatter, "lag      {}", self.lag.figures())
     }
-}
-
-fn write_figures(formatter: &mut fmt::Formatter<'_>, name: &str, figures: Figures) -> fmt::Result {
-    let Figures {
-        p50,
-        p90,
-        p99,
-        p999,
-        max,
-        ..
-    } = figures;
-    write!(formatter, "{name:<8}")?;
-    for (label, time) in [
-        ("p50", p50),
-        ("p90", p90),
-        ("p99", p99),
-        ("p99.9", p999),
-        ("max", max),
-    ] {
-        write!(formatter, " {label} {:.3} ms ", millis(time))?;
-    }
-    Ok(())
 }
 
 impl Report {
     /// The same as one JSON object on one line.
     pub fn json(&self) -> String {
-        let figures = |name: &str, figures: Figures| {
-            let Figures {
-                p50,
-                p90,
-                p99,
-                p999,
-                max,
-                ..
-            } = figures;
-            let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(millis);
-            format!(
-                "\"{name}\":{{\"p50\":{p50:.4},\"p90\":{p90:.4},\"p99\":{p99:.4},\"p999\":{p999:.4},\"max\":{max:.4}}}"
-            )
-        };
         let Failures {
             timed_out,
             cut,
@@ -116,12 +74,12 @@ impl Report {
         } = self.failures;
         format!(
             "{{\"recorded\":{},\"failed\":{},\"timed_out\":{timed_out},\"cut\":{cut},\"status\":{status},\
-             \"malformed\":{malformed},\"reconnected\":{},{},{}}}",
+             \"malformed\":{malformed},\"reconnected\":{},\"latency_ms\":{},\"lag_ms\":{}}}",
             self.latency.figures().count,
             self.failures.sum(),
             self.reconnected,
-            figures("latency_ms", self.latency.figures()),
-            figures("lag_ms", self.lag.figures()),
+            self.latency.figures().json(),
+            self.lag.figures().json(),
         )
     }
 }
