@@ -33,6 +33,37 @@ pub struct Flag {
     pub about: &'static str,
 }
 
+impl Flag {
+    /// Whom a client connects to.
+    pub const ADDR: Self = Self {
+        name: "addr",
+        value: Some("ADDRESS"),
+        default: Some("127.0.0.1:8080"),
+        about: "The server.",
+    };
+    /// What it asks for there.
+    pub const PATH: Self = Self {
+        name: "path",
+        value: Some("PATH"),
+        default: Some("/hello"),
+        about: "What the requests ask for.",
+    };
+    /// Where its connections come from.
+    pub const SOURCES: Self = Self {
+        name: "sources",
+        value: Some("N"),
+        default: Some("1"),
+        about: "Addresses of 127.0.0.0/8 to come from, to meet caps per address.",
+    };
+    /// How it reports.
+    pub const JSON: Self = Self {
+        name: "json",
+        value: None,
+        default: None,
+        about: "Report as one line of JSON.",
+    };
+}
+
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Invocation {

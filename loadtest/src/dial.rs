@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::arguments::Failure;
+use crate::arguments::{Arguments, Failure, Flag};
 
 /// The addresses that connections come from, in turn.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,12 @@ impl Sources {
         Ok(Self { count })
     }
 
+    /// What [`Flag::SOURCES`] says.
+    pub fn read(arguments: &Arguments, target: SocketAddr) -> Result<Self, Failure> {
+        let count = arguments.count(Flag::SOURCES.name, 1..=Self::COUNT_MAX)?;
+        Self::new(count, target)
+    }
+
     /// The address for the connection of this number; `None` lets the kernel choose.
     pub fn address(self, number: usize) -> Option<Ipv4Addr> {
         if self.count == 1 {
@@ -51,10 +57,9 @@ impl Sources {
 pub fn dial(target: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
     let socket = Socket::new(
         Domain::for_address(target),
-        Type::STREAM,
+        Type::STREAM.nonblocking(),
         Some(Protocol::TCP),
     )?;
-    socket.set_nonblocking(true)?;
     // A byte at a time must leave as a byte at a time.
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {

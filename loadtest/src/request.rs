@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::arguments::Failure;
+use crate::arguments::{Arguments, Failure, Flag};
 
 /// Where requests go: the server's address and the path asked for.
 #[derive(Clone, Debug)]
@@ -26,9 +26,20 @@ impl Target {
         })
     }
 
+    /// What [`Flag::ADDR`] and [`Flag::PATH`] say.
+    pub fn read(arguments: &Arguments) -> Result<Self, Failure> {
+        let path = arguments.text(Flag::PATH.name).unwrap_or_default();
+        Self::new(arguments.value(Flag::ADDR.name)?, path)
+    }
+
     /// A whole `GET`.
     pub fn get(&self) -> Vec<u8> {
         format!("{}\r\n", self.head("GET")).into_bytes()
+    }
+
+    /// A whole `GET` that is the last of its connection.
+    pub fn get_and_close(&self) -> Vec<u8> {
+        format!("{}Connection: close\r\n\r\n", self.head("GET")).into_bytes()
     }
 
     /// A `GET` that lacks its end: more fields may follow, for as long as the server bears it.
@@ -68,6 +79,10 @@ mod tests {
         assert_eq!(
             target.get_without_end(),
             b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:80\r\n"
+        );
+        assert_eq!(
+            target.get_and_close(),
+            b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: close\r\n\r\n"
         );
         assert!(
             target

@@ -7,24 +7,15 @@ use lanner_loadtest::descriptors;
 use lanner_loadtest::honest::{Plan, run};
 use lanner_loadtest::quantity::Rate;
 use lanner_loadtest::request::Target;
+use lanner_loadtest::schedule::{Arrivals, REQUESTS_MAX};
 
 const PROGRAM: Program = Program {
     name: "honest",
     about: "Sends requests at moments fixed beforehand, and measures each from its intended start (no coordinated omission).",
     words: None,
     flags: &[
-        Flag {
-            name: "addr",
-            value: Some("ADDRESS"),
-            default: Some("127.0.0.1:8080"),
-            about: "The server.",
-        },
-        Flag {
-            name: "path",
-            value: Some("PATH"),
-            default: Some("/hello"),
-            about: "What the requests ask for.",
-        },
+        Flag::ADDR,
+        Flag::PATH,
         Flag {
             name: "rate",
             value: Some("RATE"),
@@ -61,12 +52,7 @@ const PROGRAM: Program = Program {
             default: None,
             about: "Random gaps from this seed instead of equal ones.",
         },
-        Flag {
-            name: "json",
-            value: None,
-            default: None,
-            about: "Report as JSON, times in milliseconds.",
-        },
+        Flag::JSON,
     ],
 };
 
@@ -76,10 +62,9 @@ fn main() -> ExitCode {
         descriptors::reserve(plan.connections)?;
         let address = plan.target.address;
         let report = run(&plan).map_err(Failure::of(&format!("connecting to {address}")))?;
-        if arguments.switch("json") {
-            println!("{}", report.json());
-        } else {
-            println!("{report}");
+        match arguments.switch("json") {
+            true => println!("{}", report.json()),
+            false => println!("{report}"),
         }
         Ok(())
     })
@@ -87,10 +72,7 @@ fn main() -> ExitCode {
 
 fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let plan = Plan {
-        target: Target::new(
-            arguments.value("addr")?,
-            arguments.text("path").unwrap_or_default(),
-        )?,
+        target: Target::read(arguments)?,
         connections: arguments.count("connections", 1..=100_000)?,
         rate: arguments.value::<Rate>("rate")?,
         arrivals: match arguments.value_if_given::<usize>("poisson")? {

@@ -16,18 +16,8 @@ const PROGRAM: Program = Program {
     about: "Opens keep-alive connections, checks one answer on each for 200, prints `ready N`, and holds them.",
     words: None,
     flags: &[
-        Flag {
-            name: "addr",
-            value: Some("ADDRESS"),
-            default: Some("127.0.0.1:8080"),
-            about: "The server.",
-        },
-        Flag {
-            name: "path",
-            value: Some("PATH"),
-            default: Some("/hello"),
-            about: "What the one request asks for.",
-        },
+        Flag::ADDR,
+        Flag::PATH,
         Flag {
             name: "connections",
             value: Some("N"),
@@ -40,12 +30,7 @@ const PROGRAM: Program = Program {
             default: None,
             about: "Hold for so long; without it, until standard input ends.",
         },
-        Flag {
-            name: "sources",
-            value: Some("N"),
-            default: Some("1"),
-            about: "Addresses of 127.0.0.0/8 to come from.",
-        },
+        Flag::SOURCES,
         Flag {
             name: "timeout",
             value: Some("TIME"),
@@ -87,11 +72,11 @@ fn say(line: &str) -> Result<(), Failure> {
 }
 
 fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
-    let address = arguments.value("addr")?;
+    let target = Target::read(arguments)?;
     Ok(Plan {
-        target: Target::new(address, arguments.text("path").unwrap_or_default())?,
         connections: arguments.count("connections", 1..=1_000_000)?,
-        sources: Sources::new(arguments.count("sources", 1..=Sources::COUNT_MAX)?, address)?,
+        sources: Sources::read(arguments, target.address)?,
+        target,
         timeout: arguments.value("timeout")?,
     })
 }

@@ -13,18 +13,8 @@ const PROGRAM: Program = Program {
     about: "Opens connections that send one byte at a time, and reports when the server cut each of them and what it said.",
     words: None,
     flags: &[
-        Flag {
-            name: "addr",
-            value: Some("ADDRESS"),
-            default: Some("127.0.0.1:8080"),
-            about: "The server.",
-        },
-        Flag {
-            name: "path",
-            value: Some("PATH"),
-            default: Some("/hello"),
-            about: "What the requests ask for.",
-        },
+        Flag::ADDR,
+        Flag::PATH,
         Flag {
             name: "connections",
             value: Some("N"),
@@ -49,12 +39,7 @@ const PROGRAM: Program = Program {
             default: Some("60s"),
             about: "Ends then, or once all are cut.",
         },
-        Flag {
-            name: "sources",
-            value: Some("N"),
-            default: Some("1"),
-            about: "Addresses of 127.0.0.0/8 to come from, to meet caps per address.",
-        },
+        Flag::SOURCES,
         Flag {
             name: "reopen",
             value: None,
@@ -67,12 +52,7 @@ const PROGRAM: Program = Program {
             default: None,
             about: "Go on after the server's end of stream until it resets.",
         },
-        Flag {
-            name: "json",
-            value: None,
-            default: None,
-            about: "Report as JSON.",
-        },
+        Flag::JSON,
     ],
 };
 
@@ -81,10 +61,9 @@ fn main() -> ExitCode {
         let plan = read_plan(arguments)?;
         descriptors::reserve(plan.connections)?;
         let report = run(&plan).map_err(Failure::of("epoll"))?;
-        if arguments.switch("json") {
-            println!("{}", report.json());
-        } else {
-            println!("{report}");
+        match arguments.switch("json") {
+            true => println!("{}", report.json()),
+            false => println!("{report}"),
         }
         match report.opened {
             0 => Err(Failure::Run(format!(
@@ -97,11 +76,11 @@ fn main() -> ExitCode {
 }
 
 fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
-    let address = arguments.value("addr")?;
+    let target = Target::read(arguments)?;
     Ok(Plan {
-        target: Target::new(address, arguments.text("path").unwrap_or_default())?,
         connections: arguments.count("connections", 1..=1_000_000)?,
-        sources: Sources::new(arguments.count("sources", 1..=Sources::COUNT_MAX)?, address)?,
+        sources: Sources::read(arguments, target.address)?,
+        target,
         mode: match arguments.text("mode") {
             Some("head") => Mode::Head,
             Some("body") => Mode::Body,
