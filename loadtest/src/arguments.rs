@@ -55,6 +55,13 @@ impl Flag {
         default: Some("1"),
         about: "Addresses of 127.0.0.0/8 to come from, to meet caps per address.",
     };
+    /// How the arrivals of an open-loop client are spaced.
+    pub const POISSON: Self = Self {
+        name: "poisson",
+        value: Some("SEED"),
+        default: None,
+        about: "Random gaps from this seed instead of equal ones.",
+    };
     /// How it reports.
     pub const JSON: Self = Self {
         name: "json",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::answer::{Answer, AnswerReader};
 use crate::dial::Sources;
 use crate::opening::Openings;
-use crate::poller::{Poller, Ready};
+use crate::poller::{Poller, Ready, is_transient};
 use crate::quantity::Rate;
 use crate::request::Target;
 use crate::schedule::{Arrivals, schedule};
@@ -272,11 +272,7 @@ impl<'a> Client<'a> {
         match link.stream.read(&mut bytes) {
             Ok(0) => self.handle_end(event.key),
             Ok(count) => self.handle_bytes(event.key, &bytes[..count]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) => {}
+            Err(error) if is_transient(&error) => {}
             Err(_) => self.handle_end(event.key),
         }
     }

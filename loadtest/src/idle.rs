@@ -11,7 +11,7 @@ use crate::answer::AnswerReader;
 use crate::arguments::Failure;
 use crate::dial::Sources;
 use crate::opening::{OPENING_MAX, Openings};
-use crate::poller::{Interest, Poller, Ready};
+use crate::poller::{Interest, Poller, Ready, is_transient};
 use crate::request::Target;
 
 /// The key of what ends the hold, beyond any connection's number.
@@ -191,10 +191,7 @@ impl Held {
         let lives = match stream.read(&mut [0; 1024]) {
             // A last word, such as 408; the end follows.
             Ok(count) => count > 0,
-            Err(error) => matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            ),
+            Err(error) => is_transient(&error),
         };
         if !lives {
             self.links.remove(&key);

@@ -1,6 +1,6 @@
 //! Clients that load a server, or annoy it, in ways one can measure: each is one thread and one epoll, so that its own cost
 //! is small, known, and bounded to one core. `slowloris` trickles bytes, `honest` measures what everyone else feels
-//! meanwhile, `idle` holds connections that do nothing.
+//! meanwhile, `idle` holds connections that do nothing, `connect-rate` opens a connection for every request.
 //!
 //! The programs in `src/bin` only read their command line; what they do is here, so that tests can call it. Comparing servers
 //! with each other is left to `bench`.
@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod connect_rate;
 pub mod descriptors;
 pub mod dial;
 pub mod honest;

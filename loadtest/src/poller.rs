@@ -159,6 +159,14 @@ impl fmt::Debug for Poller {
     }
 }
 
+/// Whether a read or a write only came too early, or was interrupted: the poller tells when to try again.
+pub fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
 fn flags(interest: Interest) -> EventFlags {
     match interest {
         Interest::Read => EventFlags::IN | EventFlags::RDHUP,

@@ -25,6 +25,12 @@ impl Rate {
     pub fn per_second(self) -> f64 {
         self.0
     }
+
+    /// A part of it; `share` lies above 0 and is at most 1.
+    pub fn share(self, share: f64) -> Self {
+        debug_assert!(share > 0.0 && share <= 1.0);
+        Self(self.0 * share)
+    }
 }
 
 impl Quantity for Duration {

@@ -32,6 +32,14 @@ impl Target {
         Self::new(arguments.value(Flag::ADDR.name)?, path)
     }
 
+    /// The same path of another server.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            path: self.path.clone(),
+        }
+    }
+
     /// A whole `GET`.
     pub fn get(&self) -> Vec<u8> {
         format!("{}\r\n", self.head("GET")).into_bytes()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::arguments::{Arguments, Failure, Flag};
 use crate::quantity::Rate;
 
 /// Most requests of one run: the schedule is held in memory.
@@ -14,6 +15,25 @@ pub enum Arrivals {
     Even,
     /// Gaps as independent users make them, from this seed.
     Poisson(u64),
+}
+
+impl Arrivals {
+    /// What [`Flag::POISSON`] says.
+    pub fn read(arguments: &Arguments) -> Result<Self, Failure> {
+        let seed = arguments.value_if_given::<usize>(Flag::POISSON.name)?;
+        Ok(seed.map_or(Self::Even, |seed| Self::Poisson(seed as u64)))
+    }
+}
+
+/// Refuses a run of more requests than a schedule holds.
+pub fn check(rate: Rate, span: Duration) -> Result<(), Failure> {
+    let requests = rate.per_second() * span.as_secs_f64();
+    if requests <= REQUESTS_MAX as f64 {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{requests:.0} requests: one run sends at most {REQUESTS_MAX}"
+    )))
 }
 
 /// The intended starts, counted from the start of the run, all fixed before anything is sent.
@@ -69,6 +89,14 @@ mod tests {
         let starts = starts("300/s", Arrivals::Even);
         assert_eq!(starts.len(), 30_000);
         assert!(starts[29_700].abs_diff(Duration::from_secs(99)) < Duration::from_nanos(10));
+    }
+
+    #[test]
+    fn a_run_too_long_to_be_held_in_memory_is_refused() {
+        let rate = Rate::read("20000/s").unwrap();
+        assert!(check(rate, Duration::from_secs(1000)).is_ok());
+        let error = check(rate, Duration::from_secs(1001)).unwrap_err();
+        assert!(error.to_string().contains("20020000 requests"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::answer::status_line;
 use crate::dial::Sources;
 use crate::opening::Openings;
-use crate::poller::{Interest, Poller, Ready};
+use crate::poller::{Interest, Poller, Ready, is_transient};
 use crate::request::Target;
 
 mod report;
@@ -353,13 +353,6 @@ fn ending(answer: &[u8], wordless: Ending) -> Ending {
     }
     let status = std::str::from_utf8(answer).ok().and_then(status_line);
     status.map_or(Ending::Nonsense, |(status, _)| Ending::Answered(status))
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use lanner_loadtest::descriptors;
 use lanner_loadtest::honest::{Plan, run};
 use lanner_loadtest::quantity::Rate;
 use lanner_loadtest::request::Target;
-use lanner_loadtest::schedule::{Arrivals, REQUESTS_MAX};
+use lanner_loadtest::schedule::{self, Arrivals};
 
 const PROGRAM: Program = Program {
     name: "honest",
@@ -46,12 +46,7 @@ const PROGRAM: Program = Program {
             default: Some("10s"),
             about: "A request unanswered by then has failed.",
         },
-        Flag {
-            name: "poisson",
-            value: Some("SEED"),
-            default: None,
-            about: "Random gaps from this seed instead of equal ones.",
-        },
+        Flag::POISSON,
         Flag::JSON,
     ],
 };
@@ -75,19 +70,11 @@ fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         target: Target::read(arguments)?,
         connections: arguments.count("connections", 1..=100_000)?,
         rate: arguments.value::<Rate>("rate")?,
-        arrivals: match arguments.value_if_given::<usize>("poisson")? {
-            Some(seed) => Arrivals::Poisson(seed as u64),
-            None => Arrivals::Even,
-        },
+        arrivals: Arrivals::read(arguments)?,
         warm_up: arguments.value("warm-up")?,
         duration: arguments.value("duration")?,
         timeout: arguments.value("timeout")?,
     };
-    let requests = plan.rate.per_second() * (plan.warm_up + plan.duration).as_secs_f64();
-    if requests > REQUESTS_MAX as f64 {
-        return Err(Failure::Usage(format!(
-            "{requests} requests: one run sends at most {REQUESTS_MAX}"
-        )));
-    }
+    schedule::check(plan.rate, plan.warm_up + plan.duration)?;
     Ok(plan)
 }
