@@ -9,8 +9,9 @@ use lanner_loadtest::arguments::Failure;
 use crate::Plan;
 use crate::child::{Pinned, pinned_to};
 use crate::json::{number, object};
+use crate::recipe::Recipe;
 use crate::scenario::Part;
-use crate::server::{Recipe, Server};
+use crate::server::Server;
 use crate::steal::Steal;
 use crate::table::Table;
 
@@ -37,7 +38,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
     let cores = [plan.server_core, plan.client_core];
     let steal = Steal::read(cores);
     for recipe in recipes {
-        let server = recipe.start(plan)?;
+        let server = Server::start(recipe, plan)?;
         let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
         let attack = slowloris(plan, &server, part)?;
         let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;

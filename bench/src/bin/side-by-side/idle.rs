@@ -11,7 +11,8 @@ use lanner_loadtest::arguments::Failure;
 use crate::Plan;
 use crate::child::{Pinned, pinned_to};
 use crate::process_tree::{Memory, memory};
-use crate::server::Recipe;
+use crate::recipe::Recipe;
+use crate::server::Server;
 use crate::table::Table;
 
 /// How long opening the connections, or letting them go, may take.
@@ -59,7 +60,7 @@ fn measure_one(
     recipe: &Recipe,
     connections: usize,
 ) -> Result<(Memory, Memory), Failure> {
-    let server = recipe.start(plan)?;
+    let server = Server::start(recipe, plan)?;
     let before = memory(server.id());
     let mut command = pinned_to(plan.client_core, plan.programs.join("idle"));
     command.args([

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use lanner_loadtest::arguments::Failure;
 
+use crate::recipe::Recipe;
 use crate::scenario::Shape;
-use crate::server::{Recipe, Server};
+use crate::server::Server;
 use crate::shuffle::Shuffle;
 use crate::steal::Steal;
 use crate::table::{Table, median};
@@ -32,7 +33,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<T
     let script = Script::write()?;
     let servers = recipes
         .iter()
-        .map(|recipe| recipe.start(plan))
+        .map(|recipe| Server::start(recipe, plan))
         .collect::<Result<Vec<_>, _>>()?;
     for server in &servers {
         wrk::run(

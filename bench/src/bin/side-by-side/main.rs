@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
 
+use crate::recipe::Recipe;
 use crate::scenario::Scenario;
-use crate::server::Recipe;
 
 mod attack;
 mod child;
@@ -24,6 +24,7 @@ mod idle;
 mod json;
 mod load;
 mod process_tree;
+mod recipe;
 mod scenario;
 mod server;
 mod shuffle;
