@@ -38,7 +38,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
     let cores = [plan.server_core, plan.client_core];
     let steal = Steal::read(cores);
     for recipe in recipes {
-        let server = Server::start(recipe, plan)?;
+        let server = Server::start(recipe, plan, false)?;
         let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
         let attack = slowloris(plan, &server, part)?;
         let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;

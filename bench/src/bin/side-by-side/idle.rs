@@ -13,6 +13,7 @@ use crate::child::{Pinned, pinned_to};
 use crate::process_tree::{Memory, memory};
 use crate::recipe::Recipe;
 use crate::server::Server;
+use crate::summary::Column;
 use crate::table::Table;
 
 /// How long opening the connections, or letting them go, may take.
@@ -23,7 +24,7 @@ pub(crate) fn measure(
     plan: &Plan,
     recipes: &[Recipe],
     connections: usize,
-) -> Result<Table, Failure> {
+) -> Result<(Table, Column), Failure> {
     let head = [
         "server",
         "RSS KiB before",
@@ -34,17 +35,20 @@ pub(crate) fn measure(
     ];
     let mut table = Table::new(&head);
     let mut first = None;
+    let mut grown = Vec::new();
     for recipe in recipes {
         let (before, held) = measure_one(plan, recipe, connections)?;
         let first = *first.get_or_insert(held.rss_kib);
         let growth = held.rss_kib.saturating_sub(before.rss_kib) * 1024;
+        let growth = growth as f64 / connections as f64;
+        grown.push((recipe.name.clone(), growth));
         table.row(vec![
             recipe.name.clone(),
             before.rss_kib.to_string(),
             held.rss_kib.to_string(),
             format!("{:.3}", held.rss_kib as f64 / first as f64),
             held.pss_kib.to_string(),
-            format!("{:.0}", growth as f64 / connections as f64),
+            format!("{growth:.0}"),
         ]);
         eprintln!(
             "idle: {} {} KiB, held {} KiB",
@@ -52,7 +56,7 @@ pub(crate) fn measure(
         );
     }
     table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
-    Ok(table)
+    Ok((table, Column::of_idle(connections, grown)))
 }
 
 fn measure_one(
@@ -60,7 +64,7 @@ fn measure_one(
     recipe: &Recipe,
     connections: usize,
 ) -> Result<(Memory, Memory), Failure> {
-    let server = Server::start(recipe, plan)?;
+    let server = Server::start(recipe, plan, false)?;
     let before = memory(server.id());
     let mut command = pinned_to(plan.client_core, plan.programs.join("idle"));
     command.args([

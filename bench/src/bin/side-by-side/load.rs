@@ -1,22 +1,22 @@
 //! CPU time per request: rounds over all servers, each round in another order, all servers running (those not asked sleep).
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use lanner_loadtest::arguments::Failure;
 
+use crate::floor::{self, Cost};
 use crate::recipe::Recipe;
 use crate::scenario::Shape;
+use crate::scripts::Scripts;
 use crate::server::Server;
 use crate::shuffle::Shuffle;
 use crate::steal::Steal;
+use crate::summary::Column;
 use crate::table::{Table, median};
 use crate::{Plan, process_tree, wrk};
 
 /// Load before the first round: caches, pools and the branch predictor.
 const WARM_UP: Duration = Duration::from_secs(1);
-
-const PIPELINE_SCRIPT: &str = include_str!("../../../rivals/pipeline.lua");
 
 /// One server's rounds, in order.
 #[derive(Clone, Debug, Default)]
@@ -28,22 +28,22 @@ struct Rounds {
     errors: u64,
 }
 
-/// Measures all servers.
-pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<Table, Failure> {
-    let script = Script::write()?;
+/// Measures all servers that can bear this load.
+pub(crate) fn measure(
+    plan: &Plan,
+    recipes: &[Recipe],
+    shape: Shape,
+) -> Result<(Table, Column), Failure> {
+    let (left_out, recipes): (Vec<&Recipe>, Vec<&Recipe>) = recipes
+        .iter()
+        .partition(|recipe| recipe.objection(shape).is_some());
+    let scripts = Scripts::write()?;
     let servers = recipes
         .iter()
-        .map(|recipe| Server::start(recipe, plan))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|recipe| Ok(Server::start(recipe, plan, shape.close)?))
+        .collect::<Result<Vec<_>, Failure>>()?;
     for server in &servers {
-        wrk::run(
-            plan.client_core,
-            server.address,
-            shape,
-            plan.mixed_heads,
-            WARM_UP,
-            &script.0,
-        )?;
+        load(plan, server, shape, WARM_UP, &scripts)?;
     }
     let mut rounds = vec![Rounds::default(); servers.len()];
     let mut shuffle = Shuffle::new(plan.seed);
@@ -51,7 +51,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<T
     for round in 0..plan.rounds {
         for index in shuffle.order(servers.len()) {
             let steal = Steal::read([plan.server_core, plan.client_core]);
-            one_round(plan, &servers[index], shape, &script, &mut rounds[index])?;
+            one_round(plan, &servers[index], shape, &scripts, &mut rounds[index])?;
             let stolen = Steal::read([plan.server_core, plan.client_core]).percent_since(steal);
             stolen_most = [stolen_most[0].max(stolen[0]), stolen_most[1].max(stolen[1])];
             eprintln!(
@@ -69,30 +69,52 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<T
             );
         }
     }
-    let mut table = tabulate(recipes, &rounds, &servers);
+    let costs: Vec<Cost> = recipes
+        .iter()
+        .zip(&rounds)
+        .map(|(recipe, rounds)| Cost {
+            recipe,
+            cpu_micros: &rounds.cpu_micros,
+        })
+        .collect();
+    let mut table = tabulate(&costs, &rounds, &servers);
+    for verdict in floor::verdicts(&costs, shape) {
+        table.note(verdict);
+    }
+    for recipe in left_out {
+        let objection = recipe.objection(shape).unwrap_or_default();
+        table.note(format!("{} is left out: {objection}.", recipe.name));
+    }
     table.note(format!(
         "Most stolen in a round: {:.1} % of the servers' core, {:.1} % of the load's.",
         stolen_most[0], stolen_most[1]
     ));
-    Ok(table)
+    Ok((table, Column::of_load(shape, &costs)))
+}
+
+fn load(
+    plan: &Plan,
+    server: &Server,
+    shape: Shape,
+    time: Duration,
+    scripts: &Scripts,
+) -> Result<wrk::Outcome, Failure> {
+    let core = match shape.shares_core {
+        true => plan.server_core,
+        false => plan.client_core,
+    };
+    wrk::run(core, server.address, shape, plan.mixed_heads, time, scripts)
 }
 
 fn one_round(
     plan: &Plan,
     server: &Server,
     shape: Shape,
-    script: &Script,
+    scripts: &Scripts,
     rounds: &mut Rounds,
 ) -> Result<(), Failure> {
     let (cpu, start) = (process_tree::cpu_seconds(server.id()), Instant::now());
-    let outcome = wrk::run(
-        plan.client_core,
-        server.address,
-        shape,
-        plan.mixed_heads,
-        plan.time,
-        &script.0,
-    )?;
+    let outcome = load(plan, server, shape, plan.time, scripts)?;
     let elapsed = start.elapsed().as_secs_f64();
     let cpu = process_tree::cpu_seconds(server.id()) - cpu;
     if outcome.requests == 0 {
@@ -110,19 +132,20 @@ fn one_round(
     Ok(())
 }
 
-fn tabulate(recipes: &[Recipe], rounds: &[Rounds], servers: &[Server]) -> Table {
+fn tabulate(costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
     let head = [
         "server",
         "CPU us/request",
         "least - most",
         "ratio",
+        "to its floor",
         "requests/s",
         "core busy",
         "errors",
         "RSS KiB",
     ];
     let mut table = Table::new(&head);
-    for (index, recipe) in recipes.iter().enumerate() {
+    for (index, cost) in costs.iter().enumerate() {
         let own = &rounds[index];
         let (least, most) = own
             .cpu_micros
@@ -132,10 +155,12 @@ fn tabulate(recipes: &[Recipe], rounds: &[Rounds], servers: &[Server]) -> Table 
             });
         let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
         table.row(vec![
-            recipe.name.clone(),
+            cost.recipe.name.clone(),
             format!("{:.3}", middle(&own.cpu_micros)),
             format!("{least:.3} - {most:.3}"),
-            format!("{:.3}", ratio(&own.cpu_micros, &rounds[0].cpu_micros)),
+            format!("{:.3}", cost.ratio(&costs[0])),
+            cost.over_floor(costs)
+                .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
             format!("{:.0}", middle(&own.requests_per_second)),
             format!("{:.0} %", middle(&own.busy_percent)),
             own.errors.to_string(),
@@ -145,44 +170,4 @@ fn tabulate(recipes: &[Recipe], rounds: &[Rounds], servers: &[Server]) -> Table 
         ]);
     }
     table
-}
-
-/// The median of the ratios within each round: the machine drifts less within a round than over the run.
-fn ratio(own: &[f64], first: &[f64]) -> f64 {
-    let ratios: Vec<f64> = own
-        .iter()
-        .zip(first)
-        .map(|(own, first)| own / first)
-        .collect();
-    median(&ratios).unwrap_or(f64::NAN)
-}
-
-/// The script as a file, for wrk reads no other.
-#[derive(Debug)]
-struct Script(std::path::PathBuf);
-
-impl Script {
-    fn write() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("side-by-side-{}.lua", std::process::id()));
-        fs::write(&path, PIPELINE_SCRIPT).map_err(Failure::of("wrk's script"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ratios_are_taken_within_rounds() {
-        // The machine became three times slower after the first round; the ratio is still two in most rounds.
-        assert_eq!(ratio(&[2.0, 6.0, 9.0], &[1.0, 3.0, 3.0]), 2.0);
-        assert_eq!(ratio(&[1.0, 3.0], &[1.0, 3.0]), 1.0);
-    }
 }

@@ -6,6 +6,10 @@
 //!     cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
 //!     target/release/side-by-side lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
 //!
+//! and the table of all drivers, over heads that vary, beside the floors of both kinds and the rivals:
+//!
+//!     target/release/side-by-side all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
+//!
 //! What is measured is in `load.rs` (requests), `idle.rs` (memory) and `attack.rs` (slow clients); this file reads the command
 //! line and prints.
 
@@ -14,21 +18,26 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
+use lanner_loadtest::descriptors;
 
-use crate::recipe::Recipe;
+use crate::recipe::{BUILT_IN, Recipe};
 use crate::scenario::Scenario;
+use crate::server::Server;
 
 mod attack;
 mod child;
+mod floor;
 mod idle;
 mod json;
 mod load;
 mod process_tree;
 mod recipe;
 mod scenario;
+mod scripts;
 mod server;
 mod shuffle;
 mod steal;
+mod summary;
 mod table;
 mod wrk;
 
@@ -37,15 +46,18 @@ const PROGRAM: Program = Program {
     about: "Measures servers against each other in one run and prints Markdown tables; ratios are to the first server.",
     words: Some((
         "SERVER",
-        "lanner-epoll, lanner-monoio, nginx, hyper, or NAME=COMMAND: words split at blanks, {port} filled in, leading \
-         VARIABLE=value words become its environment. It must answer /hello as the others do. Without any: the first four.",
+        "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
+         floor-ring, nginx, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} filled in, \
+         leading VARIABLE=value words become its environment. It must answer /hello as the others do. Without any: \
+         lanner-epoll, lanner-monoio, nginx and hyper.",
     )),
     flags: &[
         Flag {
             name: "scenarios",
             value: Some("LIST"),
             default: Some("c64,c1000,x16"),
-            about: "Of cN (N connections), xN (64 connections, N requests pipelined), close (a connection a request), \
+            about: "Of cN (N connections), sameN (N connections, the load on the servers' core), xN (64 connections, N \
+                    requests pipelined), close (a connection a request), \
                     idleN (memory of N idle connections), slowloris, slowloris-body.",
         },
         Flag {
@@ -105,6 +117,9 @@ const PROGRAM: Program = Program {
     ],
 };
 
+/// What servers open besides connections, with room to spare.
+const DESCRIPTORS_OF_SERVERS: usize = 512;
+
 /// What holds for the whole run.
 #[derive(Debug)]
 struct Plan {
@@ -133,14 +148,30 @@ fn main() -> ExitCode {
         for scenario in &scenarios {
             scenario.check_programs(&plan)?;
         }
-        print_circumstances(&plan, &recipes);
+        // Servers and clients inherit it.
+        let connections = scenarios.iter().map(|scenario| scenario.connections());
+        descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
+        print_circumstances(&plan);
+        let recipes = without_refusals(recipes, &plan)?;
+        let mut columns = Vec::new();
         for scenario in &scenarios {
             let table = match *scenario {
-                Scenario::Load(shape) => load::measure(&plan, &recipes, shape)?,
-                Scenario::Idle { connections } => idle::measure(&plan, &recipes, connections)?,
+                Scenario::Load(shape) => {
+                    let (table, column) = load::measure(&plan, &recipes, shape)?;
+                    columns.push(column);
+                    table
+                }
+                Scenario::Idle { connections } => {
+                    let (table, column) = idle::measure(&plan, &recipes, connections)?;
+                    columns.push(column);
+                    table
+                }
                 Scenario::Attack(part) => attack::measure(&plan, &recipes, part)?,
             };
             print!("\n### {scenario}\n\n{table}");
+        }
+        if let Some(table) = summary::table(&recipes, &columns) {
+            print!("\n### All of it\n\n{table}");
         }
         Ok(())
     })
@@ -187,10 +218,18 @@ fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
 }
 
 fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
-    let all = ["lanner-epoll", "lanner-monoio", "nginx", "hyper"].map(str::to_owned);
-    let words = if words.is_empty() { &all } else { words };
-    let recipes = words
-        .iter()
+    let mut named = Vec::new();
+    for word in words {
+        match word.as_str() {
+            "all" => named.extend(BUILT_IN),
+            word => named.push(word),
+        }
+    }
+    if named.is_empty() {
+        named.extend(["lanner-epoll", "lanner-monoio", "nginx", "hyper"]);
+    }
+    let recipes = named
+        .into_iter()
         .map(|word| Recipe::read(word, &plan.programs))
         .collect::<Result<Vec<_>, _>>()?;
     for (index, recipe) in recipes.iter().enumerate() {
@@ -207,8 +246,27 @@ fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
     Ok(recipes)
 }
 
+/// Leaves out what refuses to start here, such as a driver that was not built in, and lists every server with what a reader
+/// must know of it.
+fn without_refusals(recipes: Vec<Recipe>, plan: &Plan) -> Result<Vec<Recipe>, Failure> {
+    let mut starting = Vec::new();
+    for recipe in recipes {
+        match Server::refusal(&recipe, plan)? {
+            None => {
+                println!("- {}: {}", recipe.name, recipe.description());
+                starting.push(recipe);
+            }
+            Some(reason) => println!("- {}: SKIPPED, it refuses to start: {reason}", recipe.name),
+        }
+    }
+    match starting.is_empty() {
+        false => Ok(starting),
+        true => Err(Failure::Run("no server starts here".to_owned())),
+    }
+}
+
 /// What a reader must know to judge the figures.
-fn print_circumstances(plan: &Plan, recipes: &[Recipe]) {
+fn print_circumstances(plan: &Plan) {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpus
@@ -229,7 +287,4 @@ fn print_circumstances(plan: &Plan, recipes: &[Recipe]) {
         plan.seed,
         if plan.mixed_heads { "mixed" } else { "plain" },
     );
-    for recipe in recipes {
-        println!("- {}: {}", recipe.name, recipe.description());
-    }
 }

@@ -9,16 +9,45 @@ use lanner_loadtest::arguments::Failure;
 
 use crate::Plan;
 use crate::child::pinned_to;
+use crate::scenario::Shape;
 
 const NGINX_CONFIGURATION: &str = include_str!("../../../rivals/nginx.conf");
 const RIVALS_LOCK: &str = include_str!("../../../rivals/Cargo.lock");
+
+/// The servers that have a name of their own; `all` stands for the list. The drivers of ours first, then what the sockets cost
+/// without a server, then rivals.
+pub(crate) const BUILT_IN: [&str; 10] = [
+    "lanner-epoll",
+    "lanner-uring",
+    "lanner-monoio",
+    "lanner-monoio-epoll",
+    "lanner-glommio",
+    "floor-epoll",
+    "floor-ring",
+    "nginx",
+    "hyper",
+    "may-minihttp",
+];
+
+const BUILD_LANNER: &str = "cargo build --release --bin lanner";
+const BUILD_FLOORS: &str = "cargo build --release -p lanner-bench --bins";
+const BUILD_RIVALS: &str =
+    "cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals";
 
 /// How a server is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipe {
     /// What the tables call it.
     pub(crate) name: String,
+    /// What it waits for sockets with, where we know.
+    waits: Option<Waits>,
     kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    Epoll,
+    Ring,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +57,14 @@ enum Kind {
         program: PathBuf,
         driver: &'static str,
     },
+    /// A server without a parser, in `bench/src/bin/floor`.
+    Floor { program: PathBuf },
     /// With the configuration committed beside this program.
     Nginx,
     /// The rival in `bench/rivals/hyper-hello`.
     Hyper { program: PathBuf },
+    /// The rival in `bench/rivals/may-hello`.
+    May { program: PathBuf },
     /// Anything else.
     Command {
         environment: Vec<(String, String)>,
@@ -42,68 +75,103 @@ enum Kind {
 impl Recipe {
     /// Reads `NAME=COMMAND`, or the name of one that is built in.
     pub(crate) fn read(word: &str, programs: &Path) -> Result<Self, Failure> {
-        let usage = |text: String| Err(Failure::Usage(text));
-        let lanner = |driver| Kind::Lanner {
-            program: programs.join("lanner"),
-            driver,
-        };
-        let kind = match word.split_once('=') {
-            Some((name, command)) => {
-                let legal = |character: char| {
-                    character.is_ascii_alphanumeric() || "-_.".contains(character)
-                };
-                if name.is_empty() || !name.chars().all(legal) || name.starts_with('.') {
-                    return usage(format!(
-                        "`{name}`: a server's name is made of letters, digits, - _ and ."
-                    ));
-                }
-                let kind = read_command(command)?;
-                return Ok(Self {
-                    name: name.to_owned(),
-                    kind,
-                });
-            }
-            None => match word {
-                "lanner-epoll" => lanner("epoll"),
-                "lanner-monoio" => lanner("monoio"),
-                "nginx" => Kind::Nginx,
-                // `--target-dir target/rivals`, beside the `target/release` that this program is in.
-                "hyper" => Kind::Hyper {
-                    program: programs.join("../rivals/release/hyper-hello"),
-                },
-                _ => {
-                    return usage(format!(
-                        "`{word}` is no built-in server; others are written NAME=COMMAND"
-                    ));
-                }
+        let recipe = match word.split_once('=') {
+            Some((name, command)) => Self {
+                name: read_name(name)?,
+                waits: None,
+                kind: read_command(command)?,
             },
-        };
-        let recipe = Self {
-            name: word.to_owned(),
-            kind,
+            None => Self::built_in(word, programs).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "`{word}` is no built-in server; others are written NAME=COMMAND"
+                ))
+            })?,
         };
         recipe.check_program()?;
         Ok(recipe)
     }
 
-    fn check_program(&self) -> Result<(), Failure> {
-        let (missing, remedy) = match &self.kind {
-            Kind::Lanner { program, .. } if !program.is_file() => (
-                program.display().to_string(),
-                "cargo build --release --bin lanner",
-            ),
-            Kind::Hyper { program } if !program.is_file() => (
-                program.display().to_string(),
-                "cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals",
-            ),
-            Kind::Nginx if !crate::child::program_exists("nginx") => {
-                ("nginx".to_owned(), "apt-get install nginx")
-            }
-            _ => return Ok(()),
+    /// The floor of its kind: what its sockets would cost without it.
+    pub(crate) fn floor(&self) -> Option<&'static str> {
+        self.waits.map(|waits| match waits {
+            Waits::Epoll => "floor-epoll",
+            Waits::Ring => "floor-ring",
+        })
+    }
+
+    /// Whether this is a floor itself.
+    pub(crate) fn is_floor(&self) -> bool {
+        matches!(self.kind, Kind::Floor { .. })
+    }
+
+    /// Whether it may refuse to start here: a driver that was not built in, or that the kernel does not let run.
+    pub(crate) fn may_refuse(&self) -> bool {
+        matches!(self.kind, Kind::Lanner { .. })
+    }
+
+    /// Why it is left out of a load, if it is.
+    pub(crate) fn objection(&self, shape: Shape) -> Option<&'static str> {
+        (shape.close && matches!(self.kind, Kind::May { .. }))
+            .then_some("it does not close connections, whatever it is asked")
+    }
+
+    /// The one of a name of ours.
+    pub(crate) fn built_in(name: &str, programs: &Path) -> Option<Self> {
+        // `--target-dir target/rivals`, beside the `target/release` that this program is in.
+        let rivals = programs.join("../rivals/release");
+        let lanner = |driver| Kind::Lanner {
+            program: programs.join("lanner"),
+            driver,
         };
+        let (kind, waits) = match name {
+            "lanner-epoll" => (lanner("epoll"), Waits::Epoll),
+            "lanner-uring" => (lanner("uring"), Waits::Ring),
+            "lanner-monoio" => (lanner("monoio"), Waits::Ring),
+            "lanner-monoio-epoll" => (lanner("monoio-epoll"), Waits::Epoll),
+            "lanner-glommio" => (lanner("glommio"), Waits::Ring),
+            "floor-epoll" | "floor-ring" => {
+                let program = programs.join(name);
+                let waits = match name {
+                    "floor-ring" => Waits::Ring,
+                    _ => Waits::Epoll,
+                };
+                (Kind::Floor { program }, waits)
+            }
+            "nginx" => (Kind::Nginx, Waits::Epoll),
+            "hyper" => {
+                let program = rivals.join("hyper-hello");
+                (Kind::Hyper { program }, Waits::Epoll)
+            }
+            "may-minihttp" => {
+                let program = rivals.join("may-hello");
+                (Kind::May { program }, Waits::Epoll)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            waits: Some(waits),
+            kind,
+        })
+    }
+
+    fn check_program(&self) -> Result<(), Failure> {
+        let (program, remedy) = match &self.kind {
+            Kind::Lanner { program, .. } => (program, BUILD_LANNER),
+            Kind::Floor { program } => (program, BUILD_FLOORS),
+            Kind::Hyper { program } | Kind::May { program } => (program, BUILD_RIVALS),
+            Kind::Nginx if !crate::child::program_exists("nginx") => {
+                (&PathBuf::from("nginx"), "apt-get install nginx")
+            }
+            Kind::Nginx | Kind::Command { .. } => return Ok(()),
+        };
+        if program.is_file() {
+            return Ok(());
+        }
         Err(Failure::Run(format!(
-            "{}: {missing} is not there; {remedy}",
-            self.name
+            "{}: {} is not there; {remedy}",
+            self.name,
+            program.display()
         )))
     }
 
@@ -130,21 +198,31 @@ impl Recipe {
                     optimised.unwrap_or("with unknown flags")
                 )
             }
+            Kind::Floor { .. } => {
+                "no parser, no limits: canned bytes for every end of a head".to_owned()
+            }
             Kind::Hyper { .. } => format!(
                 "hyper {} on tokio {}, one current-thread runtime, pipeline_flush, our release profile",
-                locked_version(RIVALS_LOCK, "hyper").unwrap_or("of unknown version"),
-                locked_version(RIVALS_LOCK, "tokio").unwrap_or("of unknown version"),
+                locked_version("hyper"),
+                locked_version("tokio"),
+            ),
+            Kind::May { .. } => format!(
+                "may_minihttp {} on may {}, one worker, mimalloc, our release profile",
+                locked_version("may_minihttp"),
+                locked_version("may"),
             ),
             Kind::Command { words, .. } => format!("`{}`", words.join(" ")),
         }
     }
 
-    /// The command that starts it, with `directory` for its files.
+    /// The command that starts it, with `directory` for its files. `closes` is for a floor only, which does not read that it
+    /// is to close.
     pub(crate) fn command(
         &self,
         plan: &Plan,
         port: u16,
         directory: &Path,
+        closes: bool,
     ) -> Result<Command, Failure> {
         let fill = |word: &str| word.replace("{port}", &port.to_string());
         let mut command;
@@ -165,7 +243,12 @@ impl Recipe {
                 command = unconfigured(plan.server_core, "nginx");
                 command.arg("-c").arg(path);
             }
-            Kind::Hyper { program } => {
+            Kind::Floor { program } => {
+                command = unconfigured(plan.server_core, program);
+                command.arg(port.to_string());
+                command.args(closes.then_some("close"));
+            }
+            Kind::Hyper { program } | Kind::May { program } => {
                 command = unconfigured(plan.server_core, program);
                 command.arg(port.to_string());
             }
@@ -177,6 +260,16 @@ impl Recipe {
         }
         Ok(command)
     }
+}
+
+fn read_name(name: &str) -> Result<String, Failure> {
+    let legal = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if name.is_empty() || !name.chars().all(legal) || name.starts_with('.') {
+        return Err(Failure::Usage(format!(
+            "`{name}`: a server's name is made of letters, digits, - _ and ."
+        )));
+    }
+    Ok(name.to_owned())
 }
 
 /// A pinned command that inherits none of our own knobs: a forgotten variable must not decide a comparison.
@@ -220,8 +313,13 @@ fn read_command(command: &str) -> Result<Kind, Failure> {
     Ok(Kind::Command { environment, words })
 }
 
+/// The version of a rival's package.
+fn locked_version(package: &str) -> &'static str {
+    version_in(RIVALS_LOCK, package).unwrap_or("of unknown version")
+}
+
 /// The version of a package in a lock file.
-fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+fn version_in<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let name = format!("name = \"{package}\"\nversion = \"");
     let rest = &lock[lock.find(&name)? + name.len()..];
     rest.split_once('"').map(|(version, _)| version)
@@ -250,6 +348,7 @@ mod tests {
             recipe,
             Recipe {
                 name: "old".to_owned(),
+                waits: None,
                 kind: Kind::Command { environment, words }
             }
         );
@@ -267,6 +366,8 @@ mod tests {
             ("x=server 8080", "{port} must stand"),
             ("lanner-epoll", "cargo build --release --bin lanner"),
             ("hyper", "--manifest-path bench/rivals/Cargo.toml"),
+            ("may-minihttp", "--manifest-path bench/rivals/Cargo.toml"),
+            ("floor-ring", "cargo build --release -p lanner-bench"),
         ] {
             let error = read(word).unwrap_err();
             assert!(error.contains(said), "{word}: {error}");
@@ -274,11 +375,57 @@ mod tests {
     }
 
     #[test]
+    fn every_built_in_server_is_known_and_is_compared_with_the_floor_of_its_kind() {
+        for (name, floor) in BUILT_IN.into_iter().zip([
+            "floor-epoll",
+            "floor-ring",
+            "floor-ring",
+            "floor-epoll",
+            "floor-ring",
+            "floor-epoll",
+            "floor-ring",
+            "floor-epoll",
+            "floor-epoll",
+            "floor-epoll",
+        ]) {
+            let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
+            assert_eq!((recipe.name.as_str(), recipe.floor()), (name, Some(floor)));
+            assert_eq!(recipe.is_floor(), name.starts_with("floor"));
+            assert_eq!(recipe.may_refuse(), name.starts_with("lanner"));
+        }
+        assert_eq!(read("x=./server {port}").unwrap().floor(), None);
+    }
+
+    #[test]
+    fn only_a_server_that_never_closes_is_left_out_of_that_load() {
+        let kept = Shape {
+            connections: 64,
+            depth: 1,
+            close: false,
+            shares_core: false,
+        };
+        let closing = Shape {
+            close: true,
+            ..kept
+        };
+        let left_out = |shape| {
+            BUILT_IN.into_iter().filter(move |name| {
+                let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
+                recipe.objection(shape).is_some()
+            })
+        };
+        assert_eq!(left_out(closing).collect::<Vec<_>>(), ["may-minihttp"]);
+        assert_eq!(left_out(kept).count(), 0);
+    }
+
+    #[test]
     fn a_locked_version_is_found_by_the_whole_name() {
         let lock =
             "name = \"hyper-util\"\nversion = \"0.1\"\n\nname = \"hyper\"\nversion = \"1.12.0\"\n";
-        assert_eq!(locked_version(lock, "hyper"), Some("1.12.0"));
-        assert_eq!(locked_version(lock, "tokio"), None);
-        assert!(locked_version(RIVALS_LOCK, "hyper").is_some());
+        assert_eq!(version_in(lock, "hyper"), Some("1.12.0"));
+        assert_eq!(version_in(lock, "tokio"), None);
+        for rival in ["hyper", "tokio", "may", "may_minihttp"] {
+            assert!(version_in(RIVALS_LOCK, rival).is_some(), "{rival}");
+        }
     }
 }

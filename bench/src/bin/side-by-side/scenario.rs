@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) depth: usize,
     /// Whether each request has a connection of its own.
     pub(crate) close: bool,
+    /// Whether the load runs on the server's core, as where every core serves.
+    pub(crate) shares_core: bool,
 }
 
 /// Which part of a request is slow.
@@ -42,6 +44,7 @@ impl Scenario {
             connections: 64,
             depth: 1,
             close: false,
+            shares_core: false,
         };
         let scenario = match word {
             "close" => Some(Self::Load(Shape {
@@ -63,6 +66,13 @@ impl Scenario {
                         ..plain
                     })
                 }),
+                "same" => in_range(count, 100_000).map(|connections| {
+                    Self::Load(Shape {
+                        connections,
+                        shares_core: true,
+                        ..plain
+                    })
+                }),
                 "x" => in_range(count, 1024).map(|depth| Self::Load(Shape { depth, ..plain })),
                 "idle" => in_range(count, 1_000_000).map(|connections| Self::Idle { connections }),
                 _ => None,
@@ -71,6 +81,15 @@ impl Scenario {
         scenario
             .or_else(counted)
             .ok_or_else(|| Failure::Usage(format!("--scenarios: `{word}` is no scenario")))
+    }
+
+    /// Most connections at once, of those that are bounded here.
+    pub(crate) fn connections(self) -> usize {
+        match self {
+            Self::Load(shape) => shape.connections,
+            Self::Idle { connections } => connections,
+            Self::Attack(_) => 0,
+        }
     }
 
     /// Whether the programs it needs are there: better known now than after an hour.
@@ -122,6 +141,16 @@ impl fmt::Display for Scenario {
             }
             Self::Load(Shape {
                 connections,
+                shares_core: true,
+                ..
+            }) => {
+                write!(
+                    formatter,
+                    "{connections} connections, load on the servers' core"
+                )
+            }
+            Self::Load(Shape {
+                connections,
                 depth: 1,
                 ..
             }) => write!(formatter, "{connections} connections"),
@@ -148,6 +177,7 @@ mod tests {
             connections: 64,
             depth: 1,
             close: false,
+            shares_core: false,
         };
         for (word, scenario) in [
             ("c64", Scenario::Load(plain)),
@@ -155,6 +185,13 @@ mod tests {
                 "c1000",
                 Scenario::Load(Shape {
                     connections: 1000,
+                    ..plain
+                }),
+            ),
+            (
+                "same64",
+                Scenario::Load(Shape {
+                    shares_core: true,
                     ..plain
                 }),
             ),
@@ -177,7 +214,9 @@ mod tests {
 
     #[test]
     fn what_is_no_scenario_is_named() {
-        for word in ["", "c", "c0", "c-1", "x2000", "64", "idle0", "slow", "c64x"] {
+        for word in [
+            "", "c", "c0", "c-1", "x2000", "64", "idle0", "slow", "c64x", "same",
+        ] {
             let error = Scenario::read(word).unwrap_err().to_string();
             assert!(error.contains(&format!("`{word}`")), "{error}");
         }

@@ -28,6 +28,30 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
+/// Why there is no server.
+#[derive(Debug)]
+pub(crate) enum NoServer {
+    /// It said this and ended at once, with the code of a program that refuses to start.
+    Refused(String),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Failure> for NoServer {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<NoServer> for Failure {
+    fn from(none: NoServer) -> Self {
+        match none {
+            NoServer::Refused(text) => Self::Run(text),
+            NoServer::Failed(failure) => failure,
+        }
+    }
+}
+
 /// A directory of our own that goes with us.
 #[derive(Debug)]
 struct Directory(PathBuf);
@@ -39,8 +63,8 @@ impl Drop for Directory {
 }
 
 impl Server {
-    /// Starts one and waits until it answers as it should.
-    pub(crate) fn start(recipe: &Recipe, plan: &Plan) -> Result<Self, Failure> {
+    /// Starts one and waits until it answers as it should: on connections that are kept, or on one that is to be closed.
+    pub(crate) fn start(recipe: &Recipe, plan: &Plan, closes: bool) -> Result<Self, NoServer> {
         let directory = Directory(std::env::temp_dir().join(format!(
             "side-by-side-{}-{}",
             std::process::id(),
@@ -49,7 +73,7 @@ impl Server {
         fs::create_dir_all(&directory.0)
             .map_err(Failure::of("the directory for a server's files"))?;
         let port = free_port().map_err(Failure::of("finding a free port"))?;
-        let mut command = recipe.command(plan, port, &directory.0)?;
+        let mut command = recipe.command(plan, port, &directory.0, closes)?;
         let log = directory.0.join("log");
         let log_file = fs::File::create(&log).map_err(Failure::of("a server's log"))?;
         let log_file_too = log_file
@@ -61,11 +85,33 @@ impl Server {
             directory,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        server.wait_until_it_answers().map_err(|reason| {
-            let said = fs::read_to_string(server.directory.0.join("log")).unwrap_or_default();
-            Failure::Run(format!("{}: {reason}\n{}", recipe.name, said.trim()))
-        })?;
-        Ok(server)
+        match server.wait_until_it_answers(closes) {
+            Ok(()) => Ok(server),
+            Err(reason) => {
+                let said = fs::read_to_string(server.directory.0.join("log")).unwrap_or_default();
+                let text = format!("{}: {reason}\n{}", recipe.name, said.trim());
+                let ended = server.process.child.try_wait().ok().flatten();
+                Err(match ended.and_then(|status| status.code()) {
+                    Some(1 | 2) => NoServer::Refused(text),
+                    _ => NoServer::Failed(Failure::Run(text)),
+                })
+            }
+        }
+    }
+
+    /// Why a server refuses to start here, if it is one that may.
+    pub(crate) fn refusal(recipe: &Recipe, plan: &Plan) -> Result<Option<String>, Failure> {
+        if !recipe.may_refuse() {
+            return Ok(None);
+        }
+        match Self::start(recipe, plan, false) {
+            Ok(_) => Ok(None),
+            Err(NoServer::Refused(text)) => {
+                let last = text.lines().last().unwrap_or_default();
+                Ok(Some(last.to_owned()))
+            }
+            Err(NoServer::Failed(failure)) => Err(failure),
+        }
     }
 
     /// The id of the process whose tree is the server.
@@ -73,7 +119,7 @@ impl Server {
         self.process.id()
     }
 
-    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+    fn wait_until_it_answers(&mut self, closes: bool) -> Result<(), String> {
         let until = Instant::now() + START_TIMEOUT;
         loop {
             if let Ok(Some(status)) = self.process.child.try_wait() {
@@ -81,8 +127,11 @@ impl Server {
             }
             match TcpStream::connect_timeout(&self.address, ANSWER_TIMEOUT) {
                 Ok(stream) => {
-                    return check_answers(stream, self.address)
-                        .map_err(|error| format!("/hello: {error}"));
+                    let check = match closes {
+                        false => check_answers(stream, self.address),
+                        true => check_close(stream, self.address),
+                    };
+                    return check.map_err(|error| format!("/hello: {error}"));
                 }
                 Err(error) if Instant::now() >= until => {
                     return Err(format!("does not listen: {error}"));
@@ -123,6 +172,18 @@ fn check_answers(mut stream: TcpStream, address: SocketAddr) -> Result<(), Strin
     Ok(())
 }
 
+/// One request that asks for the end: the answer, and then the end.
+fn check_close(mut stream: TcpStream, address: SocketAddr) -> Result<(), String> {
+    let request = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut text = String::new();
+    stream
+        .set_read_timeout(Some(ANSWER_TIMEOUT))
+        .and_then(|()| stream.write_all(request.as_bytes()))
+        .and_then(|()| stream.read_to_string(&mut text))
+        .map_err(|error| format!("{error} after {text:?}"))?;
+    check_answer(&text)
+}
+
 fn check_answer(answer: &str) -> Result<(), String> {
     let (head, body) = answer
         .split_once("\r\n\r\n")
@@ -151,12 +212,38 @@ fn free_port() -> std::io::Result<u16> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    const RIGHT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 13\r\nDate: x\r\n\r\nHello, World!";
+
+    /// Accepts one connection, sends this for the first bytes it reads, and keeps the connection for a while or not.
+    fn server(answer: &'static str, keeps: bool) -> (TcpStream, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Until the peer ends it.
+            while keeps && stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        });
+        (TcpStream::connect(address).unwrap(), address)
+    }
+
+    #[test]
+    fn a_close_is_an_answer_and_then_the_end() {
+        let (stream, address) = server(RIGHT, false);
+        assert_eq!(check_close(stream, address), Ok(()));
+        for (answer, keeps) in [("", false), (&RIGHT[1..], false), (RIGHT, true)] {
+            let (stream, address) = server(answer, keeps);
+            assert!(check_close(stream, address).is_err(), "{answer} {keeps}");
+        }
+    }
 
     #[test]
     fn only_the_agreed_answer_passes() {
-        let right = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 13\r\nDate: x\r\n\r\nHello, World!";
-        assert_eq!(check_answer(right), Ok(()));
+        assert_eq!(check_answer(RIGHT), Ok(()));
         for (part, other) in [
             ("200", "404"),
             ("text/plain", "text/html"),
@@ -165,7 +252,7 @@ mod tests {
             ("\r\n\r\n", "\r\n\r\nOh. "),
         ] {
             assert!(
-                check_answer(&right.replace(part, other)).is_err(),
+                check_answer(&RIGHT.replace(part, other)).is_err(),
                 "{other}"
             );
         }

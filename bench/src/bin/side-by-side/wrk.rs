@@ -1,7 +1,6 @@
 //! `wrk`: how it is called, and what it printed.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use lanner_loadtest::arguments::Failure;
 
 use crate::child::{Pinned, pinned_to};
 use crate::scenario::Shape;
+use crate::scripts::Scripts;
 
 /// How much longer than asked for it may take: opening thousands of connections counts as extra.
 const SLACK: Duration = Duration::from_secs(30);
@@ -33,9 +33,9 @@ pub(crate) fn run(
     shape: Shape,
     mixed: bool,
     time: Duration,
-    script: &Path,
+    scripts: &Scripts,
 ) -> Result<Outcome, Failure> {
-    let mut command = command(core, address, shape, mixed, time, script);
+    let mut command = command(core, address, shape, mixed, time, scripts);
     let text = Pinned::start("wrk", &mut command)?.output(time + SLACK)?;
     parse(&text).ok_or_else(|| Failure::Run(format!("wrk printed something new:\n{text}")))
 }
@@ -46,7 +46,7 @@ fn command(
     shape: Shape,
     mixed: bool,
     time: Duration,
-    script: &Path,
+    scripts: &Scripts,
 ) -> Command {
     let mut command = pinned_to(core, "wrk");
     command.args([
@@ -57,18 +57,16 @@ fn command(
     if shape.close {
         command.args(["-H", "Connection: close"]);
     }
-    let scripted = shape.depth > 1 || mixed;
-    if scripted {
-        command.arg("-s").arg(script);
-    }
-    command.arg(format!("http://{address}/hello"));
-    if scripted {
-        command.args([
-            "--",
-            &shape.depth.to_string(),
-            if mixed { "mixed" } else { "plain" },
-        ]);
-    }
+    let url = format!("http://{address}/hello");
+    match (shape.depth, mixed) {
+        (1, false) => command.arg(url),
+        (1, true) => command.arg("-s").arg(scripts.keepalive()).arg(url),
+        (depth, _) => {
+            command.arg("-s").arg(scripts.pipeline()).arg(url);
+            let mix = if mixed { "mixed" } else { "plain" };
+            command.args(["--", &depth.to_string(), mix])
+        }
+    };
     command.stdout(Stdio::piped());
     command
 }
@@ -166,17 +164,11 @@ Transfer/sec:     15.40MB
     }
 
     #[test]
-    fn the_script_is_used_only_where_wrk_alone_would_not_do() {
+    fn a_script_is_used_only_where_wrk_alone_would_not_do() {
+        let scripts = Scripts::write().unwrap();
         let words = |shape: Shape, mixed: bool| {
             let address = "127.0.0.1:80".parse().unwrap();
-            let command = command(
-                1,
-                address,
-                shape,
-                mixed,
-                Duration::from_secs(5),
-                Path::new("p.lua"),
-            );
+            let command = command(1, address, shape, mixed, Duration::from_secs(5), &scripts);
             let words: Vec<_> = command
                 .get_args()
                 .map(|word| word.to_string_lossy().into_owned())
@@ -187,26 +179,28 @@ Transfer/sec:     15.40MB
             connections: 64,
             depth: 1,
             close: false,
+            shares_core: false,
+        };
+        let pipelined = Shape { depth: 16, ..plain };
+        let closing = Shape {
+            close: true,
+            ..plain
         };
         let url = "http://127.0.0.1:80/hello";
-        assert_eq!(words(plain, false), format!("1 wrk -t1 -c64 -d5s {url}"));
+        let keepalive = scripts.keepalive().display().to_string();
+        let pipeline = scripts.pipeline().display().to_string();
+        let start = "1 wrk -t1 -c64 -d5s";
+        assert_eq!(words(plain, false), format!("{start} {url}"));
+        assert_eq!(words(plain, true), format!("{start} -s {keepalive} {url}"));
+        for (mixed, mix) in [(false, "plain"), (true, "mixed")] {
+            assert_eq!(
+                words(pipelined, mixed),
+                format!("{start} -s {pipeline} {url} -- 16 {mix}")
+            );
+        }
         assert_eq!(
-            words(Shape { depth: 16, ..plain }, false),
-            format!("1 wrk -t1 -c64 -d5s -s p.lua {url} -- 16 plain")
-        );
-        assert_eq!(
-            words(plain, true),
-            format!("1 wrk -t1 -c64 -d5s -s p.lua {url} -- 1 mixed")
-        );
-        assert_eq!(
-            words(
-                Shape {
-                    close: true,
-                    ..plain
-                },
-                false
-            ),
-            format!("1 wrk -t1 -c64 -d5s -H Connection: close {url}")
+            words(closing, false),
+            format!("{start} -H Connection: close {url}")
         );
     }
 }
