@@ -264,6 +264,8 @@ impl Connection {
     /// the close shows that the message is cut short, since its framing says so. Where only the close ends it, it must
     /// be a reset.
     pub fn truncate(&mut self, reason: EndReason) {
+        // An app that streams a body back ends with what became of that.
+        let reason = self.exchange.failure.map_or(reason, EndReason::from);
         match self.transmit {
             Transmit::Body(Framing::Length { .. } | Framing::Chunked) => self.close(true, reason),
             _ => self.abort(reason),

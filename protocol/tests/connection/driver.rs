@@ -78,6 +78,8 @@ pub(crate) struct Peer {
     pub(crate) room: usize,
     /// The app waits for body bytes.
     pub(crate) waits: bool,
+    /// The app gave an answer more or fewer bytes than it had announced.
+    pub(crate) cut_short: bool,
     head: Head,
     output: Output,
     /// Length of the output when the connection was last told of it.
@@ -111,6 +113,7 @@ impl Peer {
             wire: Vec::new(),
             room: usize::MAX,
             waits: false,
+            cut_short: false,
             head: Head::default(),
             output: Output::new(),
             accounted: 0,
@@ -217,7 +220,8 @@ impl Peer {
             output: &mut self.output,
             date: DATE,
         };
-        self.http.send(&mut turn, Bytes::copy_from_slice(bytes))
+        let sent = self.http.send(&mut turn, Bytes::copy_from_slice(bytes));
+        sent.inspect_err(|_| self.cut_short = true)
     }
 
     pub(crate) fn finish(&mut self, trailers: Option<&Fields>) -> Result<(), ResponseError> {
@@ -226,7 +230,8 @@ impl Peer {
             output: &mut self.output,
             date: DATE,
         };
-        self.http.finish(&mut turn, trailers)
+        let finished = self.http.finish(&mut turn, trailers);
+        finished.inspect_err(|_| self.cut_short = true)
     }
 
     /// A whole answer at once.

@@ -193,11 +193,7 @@ fn check(peer: &Peer, before: Fate, was_reset: bool) {
             assert!(*continues == 0 && answer.field("transfer-encoding").is_none());
         }
     }
-    let is_cut_short = matches!(
-        peer.end_reason(),
-        Some(EndReason::ErrorAfterStartingResponse | EndReason::ResponseContentLengthMismatch)
-    );
-    if peer.stand() == Stand::Closed && !was_reset && !is_cut_short {
+    if peer.stand() == Stand::Closed && !was_reset && !peer.cut_short {
         assert!(
             wire.answers.iter().all(|answer| answer.whole),
             "closed within an answer"

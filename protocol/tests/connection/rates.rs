@@ -39,6 +39,20 @@ fn one_byte_a_second_is_cut_at_the_grace() {
 }
 
 #[test]
+fn an_answer_that_ends_because_the_body_was_too_slow_says_so() {
+    let mut peer = Peer::new(App::Manual);
+    peer.send(posting(100));
+    peer.begin(200, BodyLength::Unknown, false);
+    peer.want_body();
+    peer.wait(secs(5));
+    assert_eq!(peer.trips, [Trip::MinBodyRate]);
+    // What the engine does when an app's stream ends in an error.
+    peer.http.truncate(EndReason::ErrorAfterStartingResponse);
+    peer.turn();
+    assert_eq!(peer.end_reason(), Some(EndReason::MinRequestBodyDataRate));
+}
+
+#[test]
 fn a_body_at_the_rate_is_never_cut() {
     let mut peer = Peer::new(App::Collect);
     peer.send(posting(240 * 1_000)).send([b'x'; 240]);
