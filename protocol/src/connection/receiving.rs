@@ -3,6 +3,7 @@
 //! The scan, the grammar and the framing are decided elsewhere in this crate; here it is only which of them is due.
 
 use super::*;
+use crate::field::strip_line_end;
 
 impl Connection {
     /// Looks for the next request in everything received and not yet consumed. `head` is where it is parsed to; it means
@@ -75,7 +76,7 @@ impl Connection {
             }
             Ok(None) => {
                 self.only_empty_lines = false;
-                self.exchange.head_request = begins_head_request(input);
+                self.exchange.head_request = begins_head_request(input, self.limits.h1_strict);
                 if !self.deadlines.is_set(Timer::Head) {
                     self.deadlines.clear(Timer::FirstByte);
                     self.deadlines.clear(Timer::KeepAlive);
@@ -91,7 +92,7 @@ impl Connection {
     /// Refuses what never became a request.
     #[cold]
     fn refuse_head(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) -> Step {
-        self.exchange.head_request = begins_head_request(input);
+        self.exchange.head_request = begins_head_request(input, self.limits.h1_strict);
         self.refuse(turn, refusal);
         Step::new(input.len(), Event::Closing)
     }
@@ -429,9 +430,9 @@ impl Connection {
 
 /// Whether what has arrived, the whole head or not, is a request for a head only. RFC 9110 section 9.3.2 holds for
 /// refusals too: nothing follows the head of the answer.
-fn begins_head_request(input: &[u8]) -> bool {
+fn begins_head_request(input: &[u8], strict: bool) -> bool {
     let mut line = input;
-    while let Some(rest) = line.strip_prefix(b"\r\n") {
+    while let Some(rest) = strip_line_end(line, strict) {
         line = rest;
     }
     line.starts_with(b"HEAD ")
