@@ -83,9 +83,6 @@ pub(crate) struct Exchange<F> {
     request: Option<Request>,
     future: Pin<Box<Option<F>>>,
     pub(crate) stage: Stage,
-    /// The slot stands in the queue, where it stands at most once: one whose client left may still have its place there when
-    /// the slot is used again.
-    in_queue: bool,
     /// It was taken from the queue, and a place is kept for it until it begins.
     called_up: bool,
     pub(crate) link: Rc<Link>,
@@ -114,7 +111,7 @@ pub(crate) struct Exchanges<D: Dispatch> {
     inflight: usize,
     /// Exchanges that were taken from the queue and have not begun.
     called_up: usize,
-    /// Slots that wait for others to end, and some that do not any more; never more than there are slots.
+    /// Slots that wait for others to end, in the order they came in.
     queue: VecDeque<u32>,
 }
 
@@ -151,23 +148,25 @@ impl<D: Dispatch> Exchanges<D> {
 
     /// Puts an exchange in the queue. It is woken when another one ends.
     pub(crate) fn queue(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        slot.stage = Stage::Queued;
-        if !std::mem::replace(&mut slot.in_queue, true) {
-            self.queue.push_back(index);
+        self.slots[index as usize].stage = Stage::Queued;
+        self.queue.push_back(index);
+    }
+
+    /// Wakes the first in the queue.
+    fn wake_queued(&mut self) {
+        if let Some(index) = self.queue.pop_front() {
+            let slot = &mut self.slots[index as usize];
+            slot.called_up = true;
+            self.called_up += 1;
+            slot.signal.raise();
         }
     }
 
-    /// Wakes the first in the queue that still waits.
-    fn wake_queued(&mut self) {
-        while let Some(index) = self.queue.pop_front() {
-            let slot = &mut self.slots[index as usize];
-            slot.in_queue = false;
-            if matches!(slot.stage, Stage::Queued) && !slot.called_up {
-                slot.called_up = true;
-                self.called_up += 1;
-                return slot.signal.raise();
-            }
+    /// Takes a slot out of the queue: its place must not pass on to whoever has the slot next. Those that have waited too
+    /// long stand in front.
+    fn leave_queue(&mut self, index: u32) {
+        if let Some(at) = self.queue.iter().position(|queued| *queued == index) {
+            self.queue.remove(at);
         }
     }
 
@@ -221,7 +220,6 @@ impl<D: Dispatch> Exchanges<D> {
             request: None,
             future: Box::pin(None),
             stage: Stage::Idle,
-            in_queue: false,
             called_up: false,
             link: Rc::new(Link::new(signal.clone())),
             head: Rc::default(),
@@ -327,6 +325,7 @@ impl<D: Dispatch> Exchanges<D> {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
         let called = !matches!(stage, Stage::Idle | Stage::Queued);
+        let queued = matches!(stage, Stage::Queued);
         let counted = matches!(stage, Stage::Calling | Stage::Streaming(_));
         // It was never called.
         slot.request = None;
@@ -356,6 +355,9 @@ impl<D: Dispatch> Exchanges<D> {
             None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
         self.free.push(index);
+        if queued {
+            self.leave_queue(index);
+        }
         if counted {
             self.inflight -= 1;
         }

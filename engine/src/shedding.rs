@@ -41,13 +41,7 @@ impl Shedding {
         }
         self.looked = Some(now);
         self.candidates
-            .extend(connections.filter_map(|(key, http)| {
-                if http.is_lingering() {
-                    Some((key, Moment::ZERO))
-                } else {
-                    http.idle_since().map(|since| (key, since))
-                }
-            }));
+            .extend(connections.filter_map(|(key, http)| Some((key, http.idle_since()?))));
         self.candidates
             .sort_unstable_by_key(|(_, since)| Reverse(*since));
         let surplus = self.candidates.len().saturating_sub(CANDIDATES_MAX);

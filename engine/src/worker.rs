@@ -191,6 +191,10 @@ impl<D: Dispatch> Worker<D> {
     pub(crate) fn handle_shutdown(&mut self, key: Key, now: Moment) {
         if let Some(served) = self.connections.get_mut(key) {
             served.connection.http.handle_shutdown(now);
+            // One whose client has ended its side too is over, and takes nobody's place.
+            if !served.connection.http.is_lingering() {
+                return;
+            }
             let limits = &self.shared.limits;
             let fits = served.permit.linger(limits);
             if !fits {
@@ -206,14 +210,21 @@ impl<D: Dispatch> Worker<D> {
     /// Too many linger: ends the one of this worker's that has for longest, for it has had the most time to read its
     /// answer. Where there is none, the others are other workers', and the newcomer lingers beyond the bound.
     fn shed_lingering(&mut self) {
+        if let Some(key) = self.shed_oldest_lingering() {
+            self.put_off(key);
+        }
+    }
+
+    fn shed_oldest_lingering(&mut self) -> Option<Key> {
         while let Some(key) = self.shedding.next_lingering() {
             if let Some(served) = self.connections.get_mut(key)
                 && served.connection.http.is_lingering()
             {
                 served.connection.http.shed();
-                return self.put_off(key);
+                return Some(key);
             }
         }
+        None
     }
 
     /// Does all that can be done for a connection now. What is to be written stands in [`Worker::output`] then.
@@ -405,24 +416,29 @@ impl<D: Dispatch> Worker<D> {
         if self.shared.admission.connections() + newcomers <= limits.idle_shed_connections() {
             return None;
         }
-        let candidates = self
-            .connections
-            .iter()
-            .map(|(key, served)| (key, &served.connection.http));
-        self.shedding
-            .refill(now, limits.timer_resolution, candidates);
-        while let Some((key, since)) = self.shedding.next() {
-            let Some(served) = self.connections.get_mut(key) else {
-                continue;
-            };
-            let http = &mut served.connection.http;
-            // A client that has sent nothing but empty lines is as idle as one that has sent nothing.
-            let has_begun = served.connection.input.len() > 0 && !http.has_only_empty_lines();
-            let idle = http.idle_since() == Some(since) && !has_begun;
-            if http.is_lingering() || (idle && is_quiet(key)) {
-                http.shed();
-                self.shedding.succeeded();
-                return Some(key);
+        if let Some(key) = self.shed_oldest_lingering() {
+            return Some(key);
+        }
+        let interval = self.shared.limits.timer_resolution;
+        // What an earlier look has listed may all be busy or gone by now: the second look is at everybody.
+        for _ in 0..2 {
+            let candidates = self
+                .connections
+                .iter()
+                .map(|(key, served)| (key, &served.connection.http));
+            self.shedding.refill(now, interval, candidates);
+            while let Some((key, since)) = self.shedding.next() {
+                let Some(served) = self.connections.get_mut(key) else {
+                    continue;
+                };
+                let http = &mut served.connection.http;
+                // A client that has sent nothing but empty lines is as idle as one that has sent nothing.
+                let has_begun = served.connection.input.len() > 0 && !http.has_only_empty_lines();
+                if http.idle_since() == Some(since) && !has_begun && is_quiet(key) {
+                    http.shed();
+                    self.shedding.succeeded();
+                    return Some(key);
+                }
             }
         }
         None
