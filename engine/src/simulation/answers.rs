@@ -39,6 +39,25 @@ impl Reader {
         !self.unread.is_empty()
     }
 
+    /// How many answers there would be if these bytes were taken too; `None` if they have left HTTP behind, or end within
+    /// an answer.
+    pub(super) fn count_with(&self, bytes: &[u8]) -> Option<usize> {
+        let mut ahead = Self {
+            unread: self.unread.clone(),
+            chunks: self.chunks.clone(),
+            switched: self.switched.as_ref().map(|_| Vec::new()),
+            ..Self::default()
+        };
+        ahead.take(bytes);
+        let is_between = ahead.switched.is_none() && !ahead.is_within();
+        is_between.then_some(self.answers.len() + ahead.answers.len())
+    }
+
+    /// Whether the server speaks another protocol already, these bytes included.
+    pub(super) fn has_switched_with(&self, bytes: &[u8]) -> bool {
+        self.switched.is_some() || memmem(bytes, b"HTTP/1.1 101 ").is_some()
+    }
+
     fn take_one(&mut self, from: usize) -> Option<usize> {
         let rest = &self.unread[from..];
         let head_len = memmem(rest, b"\r\n\r\n")? + 4;
@@ -82,7 +101,7 @@ impl Reader {
 }
 
 /// How far a chunked body has come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Chunks {
     body: Vec<u8>,
     at: usize,
@@ -96,14 +115,18 @@ impl Chunks {
             let line = memmem(rest, b"\r\n")?;
             let digits = std::str::from_utf8(&rest[..line]).expect("a chunk size is ASCII");
             let size = usize::from_str_radix(digits, 16).expect("a chunk size is hexadecimal");
+            if size == 0 {
+                let section = &rest[line..];
+                let end = memmem(section, b"\r\n\r\n")?;
+                // The one trailer there is: clients send it, and an app that hands a body back hands it on.
+                assert!(matches!(&section[..end], b"" | b"\r\nx-sum: 1"));
+                let whole = std::mem::take(self);
+                return Some((whole.body, whole.at + line + end + 4));
+            }
             let content = rest.get(line + 2..line + 2 + size)?;
             assert_eq!(rest.get(line + 2 + size..line + 4 + size)?, b"\r\n");
             self.body.extend_from_slice(content);
             self.at += line + 4 + size;
-            if size == 0 {
-                let whole = std::mem::take(self);
-                return Some((whole.body, whole.at));
-            }
         }
     }
 }

@@ -1,12 +1,14 @@
 //! A client: a script of what it sends and how it reads, and what it is promised for that. What kinds there are is told
-//! in `client/kinds.rs`.
+//! in `client/kinds.rs`, and what those of a crowd do in `client/crowd.rs`.
 
+mod crowd;
 mod kinds;
 
 use super::answers::{Answer, Reader};
 use super::random::Random;
 use super::socket::Socket;
 use lanner_limits::{Limits, Moment};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// One thing that a client does next.
@@ -54,8 +56,23 @@ pub(super) enum Promise {
     Nothing,
 }
 
+/// How a connection stands, as far as anybody can tell who sees what went over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The server has ended its side at that moment, and waits for the client's end.
+    Lingering(Moment),
+    /// Since that moment nothing is under way in either direction.
+    Idle(Moment),
+    /// A request or an answer is under way, or an end that the server has not seen.
+    Busy,
+    /// Another protocol is spoken.
+    Upgraded,
+}
+
 pub(super) struct Client {
     pub(super) name: &'static str,
+    /// Where it comes from, if that is not any address of its own.
+    from: Option<IpAddr>,
     script: Vec<Step>,
     at: usize,
     reading: Reading,
@@ -82,6 +99,7 @@ impl Client {
         let begin = random.millis(0..20_000);
         Self {
             name,
+            from: None,
             script: Vec::new(),
             at: 0,
             reading: Reading::AtOnce,
@@ -155,6 +173,46 @@ impl Client {
         }
     }
 
+    /// Its address; `index` is its number in the world.
+    pub(super) fn address(&self, index: usize) -> IpAddr {
+        let of_its_own = Ipv4Addr::from(0xc000_0200 + u32::try_from(index).unwrap_or(u32::MAX));
+        self.from.unwrap_or(of_its_own.into())
+    }
+
+    /// How its connection stands, if it has one.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let socket = &self.socket;
+        let connected = socket.connected?;
+        if socket.server_closed.is_some() {
+            return None;
+        }
+        if let Some(since) = socket.server_ended {
+            return Some(Standing::Lingering(since));
+        }
+        let (first, second) = socket.outbound.as_slices();
+        let unread = [first, second].concat();
+        let may_switch = self.expected.iter().any(|(status, _)| *status == 101);
+        if may_switch && self.reader.has_switched_with(&unread) {
+            return Some(Standing::Upgraded);
+        }
+        let whole = self.requests_sent();
+        let behind = whole.checked_sub(1).map_or(0, |last| self.sent_by[last]);
+        let has_begun = self.script[behind..self.at]
+            .iter()
+            .any(|step| matches!(step, Step::Send(_)));
+        let is_idle =
+            socket.is_quiet() && !has_begun && self.reader.count_with(&unread) == Some(whole);
+        Some(if is_idle {
+            Standing::Idle(
+                socket
+                    .written
+                    .map_or(connected, |written| written.max(connected)),
+            )
+        } else {
+            Standing::Busy
+        })
+    }
+
     /// Whether it has begun to connect.
     pub(super) fn connects_at(&self) -> Duration {
         self.step_at
@@ -216,7 +274,7 @@ impl Client {
 
     /// Takes note of what must still be answered: the request being answered, or the next that has been sent.
     pub(super) fn note_stop(&mut self) {
-        let sent = self.sent_by.iter().filter(|at| **at <= self.at).count();
+        let sent = self.requests_sent();
         // One read more is what the stop grants; the smallest buffer has this much room.
         let is_read_whole = self.socket.inbound.len() <= 512;
         let next = self.reader.answers.len() + usize::from(is_read_whole);
@@ -227,13 +285,18 @@ impl Client {
         });
     }
 
+    /// How many answers must have come although the server stopped.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.unwrap_or(0)
+    }
+
     // What came of it.
 
-    /// Checks the promise. `stopped` is when the stop began and when everything was cut, `slack` how late a deadline may
-    /// be kept.
+    /// Checks the promise. `stopped` is when the stop began and when what was left was cut, if anything was; `slack` is how
+    /// late a deadline may be kept.
     pub(super) fn judge(
         &self,
-        stopped: (Moment, Moment),
+        stopped: (Moment, Option<Moment>),
         slack: Duration,
         limits: &Limits,
     ) -> Result<(), String> {
@@ -249,9 +312,11 @@ impl Client {
             .iter()
             .map(|(status, body)| (*status, &body[..]))
             .collect();
-        let (stop_began, cut_at) = stopped;
+        let (stop_began, cut) = stopped;
         let stop_met = closed >= stop_began;
-        let was_cut = closed >= cut_at;
+        let was_cut = cut.is_some_and(|cut| closed >= cut);
+        // At the latest: a worker that has stood still cuts by the time that people have waited.
+        let cut_at = stop_began + limits.shutdown_timeout;
         let common = got.len().min(wanted.len());
         if !matches!(self.promise, Promise::Nothing) && got[..common] != wanted[..common] {
             return Err(format!("wrong answers: {}", summary(&self.reader.answers)));
@@ -310,7 +375,7 @@ impl Client {
                         ended.since(marked)
                     ));
                 }
-                if *reset != self.socket.server_reset {
+                if *reset != self.socket.server_reset && !was_cut {
                     return Err(format!("reset: {}", self.socket.server_reset));
                 }
                 let last = got.get(wanted.len()).map(|answer| answer.0);

@@ -11,10 +11,16 @@ pub(super) struct Socket {
     pub(super) outbound: VecDeque<u8>,
     /// How many bytes `outbound` holds.
     pub(super) capacity: usize,
+    /// When the client connected.
+    pub(super) connected: Option<Moment>,
+    /// When the server last wrote to it.
+    pub(super) written: Option<Moment>,
     pub(super) client_ended: bool,
     pub(super) client_reset: bool,
     /// When the server shut its sending side down, closed or reset.
     pub(super) server_ended: Option<Moment>,
+    /// When it began to wait for the client's end.
+    pub(super) lingers: Option<Moment>,
     /// When it closed or reset.
     pub(super) server_closed: Option<Moment>,
     pub(super) server_reset: bool,
@@ -29,6 +35,11 @@ impl Socket {
 
     pub(super) fn is_broken(&self) -> bool {
         self.client_reset || (self.client_ended && self.server_ended.is_some())
+    }
+
+    /// Whether there is nothing that the server has not read: no byte, no end.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.inbound.is_empty() && !self.client_ended && !self.client_reset
     }
 
     pub(super) fn summary(&self) -> String {

@@ -32,7 +32,7 @@ impl Client {
     }
 }
 
-fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: sim\r\n\r\n")
 }
 
@@ -116,7 +116,7 @@ fn honest(random: &mut Random, name: &'static str, pipelines: bool) -> Client {
 }
 
 /// Takes a large answer at less than twice the least rate, for longer than any other timeout lasts.
-fn slow_but_fast_enough(random: &mut Random) -> Client {
+pub(super) fn slow_but_fast_enough(random: &mut Random) -> Client {
     let mut client = Client::new("slow but fast enough", Promise::Answers, random);
     client.reading = Reading::Slowly(400, Duration::from_secs(1));
     let len = random.within(20_000..60_000);
@@ -153,7 +153,7 @@ fn expecting(random: &mut Random) -> Client {
     client
 }
 
-fn upgrading(random: &mut Random) -> Client {
+pub(super) fn upgrading(random: &mut Random) -> Client {
     let mut client = Client::new("upgrading", Promise::Answers, random);
     client.request(
         "GET /upgrade HTTP/1.1\r\nHost: sim\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
