@@ -1,5 +1,5 @@
-//! Listening sockets: bound once at the start, one per worker in a SO_REUSEPORT group where that is possible, shared
-//! where it is not (unix sockets, inherited descriptors).
+//! Listening sockets: bound once at the start, one per worker in a SO_REUSEPORT group where that is possible (one of
+//! ours, or one that was inherited whole), shared where it is not (unix sockets, other inherited descriptors).
 
 use crate::request::ConnectionInfo;
 use crate::runtime::inherited;
@@ -52,17 +52,23 @@ pub(crate) struct Bound {
     endpoints: Vec<Endpoint>,
 }
 
+/// No two have the same address.
 struct Endpoint {
-    name: Arc<str>,
     address: BoundAddress,
     sockets: Sockets,
 }
 
 enum Sockets {
     /// One for each worker.
-    Group(Vec<OwnedFd>),
-    /// One for all.
-    Shared(OwnedFd),
+    Group(Vec<Named>),
+    /// Each for all workers: one, or several that were inherited for the same address.
+    Shared(Vec<Named>),
+}
+
+/// A listening socket and its listener's name. Inherited ones of the same address may have a name each.
+struct Named {
+    name: Arc<str>,
+    socket: OwnedFd,
 }
 
 /// One worker's listening socket.
@@ -114,6 +120,9 @@ impl Bound {
                 source,
             })?;
         }
+        for endpoint in &mut endpoints {
+            endpoint.form_group(limits.workers);
+        }
         Ok(Self { endpoints })
     }
 
@@ -143,33 +152,56 @@ impl Bound {
         server: &Arc<ServerInfo>,
     ) -> io::Result<Vec<Vec<Listening>>> {
         let mut shares: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
-        for Endpoint {
-            name,
-            address,
-            sockets,
-        } in self.endpoints
-        {
-            let shared = matches!(sockets, Sockets::Shared(_)) && workers > 1;
-            let sockets = match sockets {
-                Sockets::Group(group) => group,
-                Sockets::Shared(socket) => (0..workers)
-                    .map(|_| socket.try_clone())
-                    .collect::<io::Result<Vec<_>>>()?,
-            };
+        for Endpoint { address, sockets } in self.endpoints {
             let local = address
                 .tcp()
                 .filter(|address| !address.ip().is_unspecified());
-            for (share, socket) in shares.iter_mut().zip(sockets) {
-                share.push(Listening {
-                    socket,
-                    shared,
-                    name: name.clone(),
-                    local,
-                    server: server.clone(),
-                });
+            let listening = |named: Named, shared: bool| Listening {
+                socket: named.socket,
+                shared,
+                name: named.name,
+                local,
+                server: server.clone(),
+            };
+            match sockets {
+                Sockets::Group(group) => {
+                    for (share, named) in shares.iter_mut().zip(group) {
+                        share.push(listening(named, false));
+                    }
+                }
+                Sockets::Shared(all) => {
+                    for share in &mut shares {
+                        for named in &all {
+                            share.push(listening(named.duplicate()?, workers > 1));
+                        }
+                    }
+                }
             }
         }
         Ok(shares)
+    }
+}
+
+impl Endpoint {
+    /// Maps inherited sockets one to one where the kernel spreads connections over them and there is one for each
+    /// worker. With one more or one less they stay shared: a socket without a worker would be a queue that nobody
+    /// serves, and a worker without a socket would have nothing to do.
+    fn form_group(&mut self, workers: usize) {
+        if let Sockets::Shared(all) = &mut self.sockets
+            && all.len() == workers
+            && inherited::are_a_group(all.iter().map(|named| &named.socket))
+        {
+            self.sockets = Sockets::Group(std::mem::take(all));
+        }
+    }
+}
+
+impl Named {
+    fn duplicate(&self) -> io::Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            socket: self.socket.try_clone()?,
+        })
     }
 }
 
@@ -213,10 +245,13 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
     let name: Arc<str> = listener.name.as_str().into();
     let mut tcp = |address: SocketAddr, only_v6: bool| -> io::Result<SocketAddr> {
         let (group, bound) = bind_group(address, only_v6, limits)?;
-        into.push(Endpoint {
+        let named = |socket| Named {
             name: name.clone(),
+            socket,
+        };
+        into.push(Endpoint {
             address: BoundAddress::Tcp(bound),
-            sockets: Sockets::Group(group),
+            sockets: Sockets::Group(group.into_iter().map(named).collect()),
         });
         Ok(bound)
     };
@@ -247,22 +282,17 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
         ListenUrl::Unix { path, mode } => {
             let socket = bind_unix(path, *mode, limits.tcp_backlog)?;
             into.push(Endpoint {
-                name,
                 address: BoundAddress::Unix(path.into()),
-                sockets: Sockets::Shared(socket),
+                sockets: Sockets::Shared(vec![Named { name, socket }]),
             });
             Ok(())
         }
-        ListenUrl::Fd(descriptor) => {
-            let endpoint = inherit(name, *descriptor, limits)?;
-            into.push(endpoint);
-            Ok(())
-        }
+        ListenUrl::Fd(descriptor) => inherit(name, *descriptor, limits, into),
         ListenUrl::Systemd(wanted) => {
             let passed = inherited::activation();
             let mut found = false;
             for (_, descriptor) in passed.iter().filter(|(name, _)| name == wanted) {
-                into.push(inherit(name.clone(), *descriptor, limits)?);
+                inherit(name.clone(), *descriptor, limits, into)?;
                 found = true;
             }
             if found {
@@ -366,21 +396,38 @@ fn remove_stale(path: &str) -> io::Result<()> {
     }
 }
 
-fn inherit(name: Arc<str>, descriptor: i32, limits: &Limits) -> io::Result<Endpoint> {
+/// Takes over a socket that was open already, beside those of the same address.
+fn inherit(
+    name: Arc<str>,
+    descriptor: i32,
+    limits: &Limits,
+    into: &mut Vec<Endpoint>,
+) -> io::Result<()> {
     let socket = Socket::from(inherited::take(descriptor)?);
-    let local = socket.local_addr()?;
-    let address = match (local.as_socket(), local.as_pathname()) {
-        (Some(address), _) => {
+    let address = match inherited::tcp_address(&socket)? {
+        Some(address) => {
             apply_tcp_options(&socket, limits)?;
             BoundAddress::Tcp(address)
         }
-        (None, path) => BoundAddress::Unix(path.map(PathBuf::from).unwrap_or_default()),
+        None => BoundAddress::Unix(inherited::unix_path(&socket)?),
     };
-    Ok(Endpoint {
+    let named = Named {
         name,
+        socket: socket.into(),
+    };
+    for endpoint in &mut *into {
+        if let Sockets::Shared(all) = &mut endpoint.sockets
+            && endpoint.address == address
+        {
+            all.push(named);
+            return Ok(());
+        }
+    }
+    into.push(Endpoint {
         address,
-        sockets: Sockets::Shared(socket.into()),
-    })
+        sockets: Sockets::Shared(vec![named]),
+    });
+    Ok(())
 }
 
 impl Listening {

@@ -1,8 +1,15 @@
-//! Descriptors that were open when the process began: `fd:N`, and systemd's socket activation (sd_listen_fds(3)).
+//! Descriptors that were open when the process began: `fd:N`, and systemd's socket activation (sd_listen_fds(3)). What
+//! they are is read off them here; who serves them is the listener's business.
 
 use rustix::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, FdFlags};
+use rustix::net::{SocketType, sockopt};
+use socket2::{SockRef, Socket};
+use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 /// The first descriptor that systemd passes.
 const FIRST_DESCRIPTOR: RawFd = 3;
@@ -33,7 +40,7 @@ pub(crate) fn activation() -> Vec<(String, RawFd)> {
 /// Takes a duplicate of an inherited descriptor, which is left open.
 ///
 /// # Errors
-/// If it is not open, or not a listening socket.
+/// If it is not open, or not a listening socket of streams.
 pub(crate) fn take(descriptor: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is only borrowed for the length of this call: it is forgotten before it could be closed,
     // and if it is not open at all, fcntl says EBADF without touching anything.
@@ -48,14 +55,163 @@ pub(crate) fn take(descriptor: RawFd) -> io::Result<OwnedFd> {
         }
         Err(error) => return Err(error.into()),
     };
-    if !rustix::net::sockopt::socket_acceptconn(&owned).unwrap_or(false) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("descriptor {descriptor} is not a listening socket"),
-        ));
+    let refused = |what: &str| {
+        let told = format!("descriptor {descriptor} is not {what}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, told))
+    };
+    if !sockopt::socket_acceptconn(&owned).unwrap_or(false) {
+        return refused("a listening socket");
+    }
+    // One of packets (`ListenSequentialPacket=`) would lose what is left of a packet with every read.
+    if sockopt::socket_type(&owned)? != SocketType::STREAM {
+        return refused("a socket of streams");
     }
     // The one we duplicated must not leak into child processes either.
     let _ = rustix::io::fcntl_setfd(borrowed.as_fd(), FdFlags::CLOEXEC);
     rustix::io::ioctl_fionbio(&owned, true)?;
     Ok(owned)
+}
+
+/// Whether the kernel spreads connections over these listening sockets of one address: whether they form one
+/// SO_REUSEPORT group, as `ReusePort=` makes it. (`inet_reuseport_add_sock` in the kernel also wants one owner, which
+/// whoever binds them all is.)
+pub(crate) fn are_a_group<'a>(sockets: impl Iterator<Item = &'a OwnedFd>) -> bool {
+    let mut cookies = Vec::new();
+    let mut first = None;
+    for socket in sockets {
+        // Two descriptors of one socket are one queue.
+        match sockopt::socket_cookie(socket) {
+            Ok(cookie) if !cookies.contains(&cookie) => cookies.push(cookie),
+            _ => return false,
+        }
+        let Ok(Some(membership)) = membership(&SockRef::from(socket)) else {
+            return false;
+        };
+        if *first.get_or_insert_with(|| membership.clone()) != membership {
+            return false;
+        }
+    }
+    true
+}
+
+/// What the members of a group have in common beside their address: whether they take IPv4 clients, and their device.
+/// None for a socket that is in no group.
+fn membership(socket: &Socket) -> io::Result<Option<(bool, Option<Vec<u8>>)>> {
+    let Some(address) = tcp_address(socket)? else {
+        return Ok(None);
+    };
+    if !socket.reuse_port()? {
+        return Ok(None);
+    }
+    let only_v6 = address.is_ipv6() && socket.only_v6()?;
+    Ok(Some((only_v6, socket.device()?)))
+}
+
+/// The address of a TCP socket; none for another.
+pub(crate) fn tcp_address(socket: &Socket) -> io::Result<Option<SocketAddr>> {
+    Ok(socket.local_addr()?.as_socket())
+}
+
+/// The path of a unix socket. An abstract one (unix(7)), which has none, is written as ss(8) and systemd write it: with an
+/// `@` for its first byte.
+pub(crate) fn unix_path(socket: &Socket) -> io::Result<PathBuf> {
+    let address = socket.local_addr()?;
+    if let Some(name) = address.as_abstract_namespace() {
+        return Ok(OsStr::from_bytes(&[b"@", name].concat()).into());
+    }
+    Ok(address.as_pathname().map(PathBuf::from).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use socket2::{Domain, Type};
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    /// A socket listening at `address` after `change`, and where that is.
+    fn listening(address: SocketAddr, change: impl FnOnce(&Socket)) -> (OwnedFd, SocketAddr) {
+        let kind = Type::STREAM.cloexec();
+        let socket = Socket::new(Domain::for_address(address), kind, None).unwrap();
+        change(&socket);
+        socket.bind(&address.into()).unwrap();
+        socket.listen(1).unwrap();
+        let bound = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket.into(), bound)
+    }
+
+    fn in_a_group(socket: &Socket) {
+        socket.set_reuse_port(true).unwrap();
+    }
+
+    #[test]
+    fn sockets_that_share_a_port_are_a_group() {
+        let (first, address) = listening(ANYWHERE, in_a_group);
+        assert!(are_a_group([&first].into_iter()));
+        let (second, _) = listening(address, in_a_group);
+        assert!(are_a_group([&first, &second].into_iter()));
+    }
+
+    #[test]
+    fn two_descriptors_of_one_socket_are_no_group() {
+        let (first, _) = listening(ANYWHERE, in_a_group);
+        let again = first.try_clone().unwrap();
+        assert!(!are_a_group([&first, &again].into_iter()));
+    }
+
+    #[test]
+    fn sockets_without_the_option_are_no_group() {
+        let (alone, _) = listening(ANYWHERE, |_| {});
+        assert!(!are_a_group([&alone].into_iter()));
+        let (unix, _other_end) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(!are_a_group([&unix.into()].into_iter()));
+    }
+
+    #[test]
+    fn sockets_that_take_different_families_are_no_group() {
+        let anywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let only_v6 = |only: bool| {
+            move |socket: &Socket| {
+                in_a_group(socket);
+                socket.set_only_v6(only).unwrap();
+            }
+        };
+        let Ok(_) = Socket::new(Domain::IPV6, Type::STREAM, None) else {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        };
+        let (both, address) = listening(anywhere, only_v6(false));
+        let (v6, _) = listening(address, only_v6(true));
+        assert!(!are_a_group([&both, &v6].into_iter()));
+        let (another, _) = listening(address, only_v6(false));
+        assert!(are_a_group([&both, &another].into_iter()));
+    }
+
+    #[test]
+    fn sockets_of_different_devices_are_no_group() {
+        let on_loopback = |socket: &Socket| {
+            in_a_group(socket);
+            socket.bind_device(Some(b"lo")).unwrap();
+        };
+        let (bound, address) = listening(ANYWHERE, on_loopback);
+        let (free, _) = listening(address, in_a_group);
+        assert!(!are_a_group([&bound, &free].into_iter()));
+        let (another, _) = listening(address, on_loopback);
+        assert!(are_a_group([&bound, &another].into_iter()));
+    }
+
+    #[test]
+    fn an_abstract_name_is_written_with_its_at_sign() {
+        let name = format!("\0lanner-inherited-{}", std::process::id());
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None).unwrap();
+        socket
+            .bind(&socket2::SockAddr::unix(&name).unwrap())
+            .unwrap();
+        assert_eq!(
+            unix_path(&socket).unwrap(),
+            PathBuf::from(name.replace('\0', "@"))
+        );
+    }
 }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod activation;
 mod clients;
 mod commands;
 mod fronts;

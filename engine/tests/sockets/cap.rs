@@ -95,16 +95,15 @@ on_every_driver! {
             limits.max_connection_rate_per_ip = Some(5);
         };
         let server = serve(on, change, app::hello);
-        for _ in 0..5 {
-            assert_eq!(server.connect().get("/").status, 200);
-        }
         let began = Instant::now();
-        let mut refused = 0;
+        let mut crowd: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+        let mut refused = crowd.iter_mut().map(is_turned_away).filter(|refused| *refused).count() as u64;
+        // Five at once, and five a second: even a machine that takes seconds for this turns some away.
+        assert!((1..=35).contains(&refused), "{refused}");
         while is_turned_away(&mut server.connect()) {
             refused += 1;
             assert!(began.elapsed() < PATIENCE);
         }
-        assert!(refused > 0);
         server.until_hits(Trip::ConnectionRatePerIp, refused);
     }
 
@@ -242,7 +241,9 @@ fn out_of_descriptors(on: Driver) {
         began.elapsed()
     );
     let accepted = server.counters().count(Count::Accepted) - 1;
-    assert!((6..=13).contains(&accepted), "{accepted}");
+    // Twelve, and two that were counted as open: the listing's own descriptor, and the first client's, which a driver may
+    // close a moment after that connection has ended.
+    assert!((6..=14).contains(&accepted), "{accepted}");
     // Who is in is served.
     assert_eq!(clients[0].get("/").status, 200);
     // Descriptors come back, of these clients and of the server's half of each.

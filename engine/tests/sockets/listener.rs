@@ -3,10 +3,11 @@
 use crate::app;
 use crate::child;
 use crate::client::Client;
-use crate::server::{Fixture, PATIENCE, listening, serve, start};
+use crate::server::{Fixture, PATIENCE, listening, serve, start, until};
 use lanner::{BoundAddress, Request, Response, StartError};
 use lanner_limits::Driver;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -35,16 +36,16 @@ fn refusal(on: Driver, listen: &str) -> String {
 }
 
 /// A directory for one test's sockets.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str, on: Driver) -> Self {
+    pub(crate) fn new(name: &str, on: Driver) -> Self {
         let path = std::env::temp_dir().join(format!("lanner-{}-{name}-{on}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("socket")
     }
 }
@@ -55,7 +56,7 @@ impl Drop for Directory {
     }
 }
 
-fn unix_client(path: &Path) -> Client<UnixStream> {
+pub(crate) fn unix_client(path: &Path) -> Client<UnixStream> {
     let stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     Client::over(stream)
@@ -81,9 +82,11 @@ fn server_end(client: &Client) -> OwnedFd {
             rustix::process::pidfd_getfd(&itself, number, PidfdGetfdFlags::empty()).ok()
         })
         .find(|descriptor| {
-            socket2::SockRef::from(descriptor)
-                .peer_addr()
-                .is_ok_and(|peer| peer.as_socket() == Some(client.local()))
+            // Both ends are compared: connections to other servers may have the same port at theirs.
+            let socket = socket2::SockRef::from(descriptor);
+            let ends = [socket.peer_addr(), socket.local_addr()]
+                .map(|address| address.ok().and_then(|address| address.as_socket()));
+            ends == [Some(client.local()), client.stream.peer_addr().ok()]
         })
         .expect("the connection is open")
 }
@@ -146,7 +149,15 @@ on_every_driver! {
         client.expect_end();
         drop(client);
         server.join();
-        let again = start_on(on, &format!("http://{address}")).unwrap();
+        // TIME-WAIT lasts for a minute; a process that another test is just starting has a copy of the listener only until
+        // it runs its program.
+        let again = RefCell::new(None);
+        let starts = || {
+            *again.borrow_mut() = start_on(on, &format!("http://{address}")).ok();
+            again.borrow().is_some()
+        };
+        until(starts, || format!("{address} can be used again"));
+        let again = again.into_inner().unwrap();
         assert_eq!(again.connect().get("/").status, 200);
     }
 
@@ -218,6 +229,8 @@ on_every_driver! {
         let path = directory.socket();
         let listen = format!("unix:{}", path.display());
         drop(UnixListener::bind(&path).unwrap());
+        // A process that another test is just starting has a copy until it runs its program.
+        until(|| UnixStream::connect(&path).is_err(), || "nobody listens any more".into());
         assert!(path.exists());
         let server = start_on(on, &listen).unwrap();
         assert_eq!(unix_client(&path).get("/").status, 200);
@@ -261,7 +274,7 @@ on_every_driver! {
         // It is still whoever's opened it.
         assert_eq!(inherited.local_addr().unwrap(), address);
         drop(inherited);
-        let told = refusal(on, "fd:900");
+        let told = refusal(on, "fd:2000000000");
         assert!(told.contains("not open"), "{told}");
         let file = std::fs::File::open("/dev/null").unwrap();
         let told = refusal(on, &format!("fd:{}", file.as_raw_fd()));

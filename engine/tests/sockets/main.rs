@@ -9,6 +9,7 @@
 mod drivers;
 
 mod abort;
+mod activation;
 mod app;
 mod body;
 mod cap;
@@ -19,13 +20,16 @@ mod inflight;
 mod listener;
 mod load;
 mod log;
+mod network;
 mod outgoing;
 mod panic;
 mod refusal;
+mod relaxed;
 mod response;
 mod server;
 mod stop;
 mod task;
 mod timeout;
+mod unix;
 mod upgrade;
 mod worker;
