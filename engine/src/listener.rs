@@ -8,7 +8,7 @@ use lanner_limits::{Host, Limits, ListenUrl, Listener};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -18,6 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// An address that a server is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -353,10 +354,20 @@ fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// How long after one probe of a silent peer the next one follows. `LANNER_TCP_USER_TIMEOUT` says when to give up; without
+/// it the kernel does after nine.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Set on the listener: Linux hands them on to every connection accepted from it, without a system call each.
 fn apply_tcp_options(socket: &Socket, limits: &Limits) -> io::Result<()> {
     socket.set_tcp_nodelay(limits.tcp_nodelay)?;
     socket.set_tcp_user_timeout(limits.tcp_user_timeout)?;
+    if let Some(idle) = limits.tcp_keepalive {
+        let probes = TcpKeepalive::new()
+            .with_time(idle)
+            .with_interval(KEEPALIVE_INTERVAL);
+        socket.set_tcp_keepalive(&probes)?;
+    }
     if let Some(bytes) = limits.tcp_notsent_lowat {
         socket.set_tcp_notsent_lowat(bytes)?;
     }

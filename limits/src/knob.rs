@@ -70,6 +70,12 @@ knobs! {
     tcp_user_timeout "LANNER_TCP_USER_TIMEOUT" "server.tcp.user_timeout": Option<Duration> = Some(seconds(30)) => "30s",
         OrNone(time(seconds(1), hours(24)));
 
+    /// How long a connection may be silent before the kernel asks whether its peer is still there, with TCP's keep-alive
+    /// probes. An upgraded connection or a long poll has no other deadline: without this a peer that vanished while
+    /// nothing was being sent would be held for ever.
+    tcp_keepalive "LANNER_TCP_KEEPALIVE" "server.tcp.keepalive": Option<Duration> = Some(seconds(120)) => "2m",
+        OrNone(time(seconds(1), hours(9)));
+
     /// The `Server` field of every response. Left out by default: it tells an attacker more than a user.
     server_header "LANNER_SERVER_HEADER" "server.header": Option<String> = None => "none", OrNone(FieldText);
 

@@ -313,6 +313,7 @@ on_every_driver! {
     fn accepted_sockets_have_the_options_of_their_listener(on) {
         let change = |limits: &mut lanner::Limits| {
             limits.tcp_user_timeout = Some(std::time::Duration::from_secs(17));
+            limits.tcp_keepalive = Some(std::time::Duration::from_secs(18));
             limits.tcp_notsent_lowat = Some(99 << 10);
         };
         for nodelay in [true, false] {
@@ -323,6 +324,8 @@ on_every_driver! {
             let accepted = socket2::SockRef::from(&accepted);
             assert_eq!(accepted.tcp_nodelay().unwrap(), nodelay);
             assert_eq!(accepted.tcp_user_timeout().unwrap().map(|timeout| timeout.as_secs()), Some(17));
+            assert!(accepted.keepalive().unwrap());
+            assert_eq!(accepted.tcp_keepalive_time().unwrap().as_secs(), 18);
             assert_eq!(accepted.tcp_notsent_lowat().unwrap(), 99 << 10);
         }
     }
