@@ -1,5 +1,5 @@
 //! Taking connections from the listeners: how many in a turn, at what rate, and what happens when descriptors run out.
-//! Every driver watches its listeners through an epoll of its own; what becomes of a connection is the driver's.
+//! How a driver learns that a listener has some, and what becomes of a connection, is the driver's.
 
 use crate::counters::{Count, WorkerCounters};
 use crate::listener::{Accepted, Listening, Refused};
@@ -7,6 +7,7 @@ use lanner_limits::{Limits, Moment, TokenBucket, Trip};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections taken from one listener in one turn.
@@ -33,10 +34,16 @@ pub(super) struct Accepting {
     /// When the log was told that accepting fails.
     told_at: Option<Moment>,
     rate: Option<TokenBucket>,
+    counters: Arc<WorkerCounters>,
 }
 
 impl Accepting {
-    pub(super) fn new(listeners: Vec<Listening>, limits: &Limits, now: Moment) -> Self {
+    pub(super) fn new(
+        listeners: Vec<Listening>,
+        limits: &Limits,
+        counters: Arc<WorkerCounters>,
+        now: Moment,
+    ) -> Self {
         let workers = u64::try_from(limits.workers).unwrap_or(1).max(1);
         let rate = limits.max_accept_rate.map(|rate| {
             let share = (rate / workers).max(1);
@@ -48,12 +55,95 @@ impl Accepting {
             paused_until: None,
             told_at: None,
             rate,
+            counters,
         }
     }
 
-    /// Begins to watch the listeners.
-    pub(super) fn watch(&self, epoll: BorrowedFd<'_>) -> io::Result<()> {
+    /// How many connections to take now that a listener has some.
+    pub(super) fn share(&self, number: usize) -> usize {
+        match self.listeners.get(number) {
+            Some(_) if self.paused_until.is_some() => 0,
+            Some(listening) if listening.shared => 1,
+            Some(_) => ACCEPTS_PER_TURN,
+            None => 0,
+        }
+    }
+
+    /// Takes one connection. After anything but a connection or [`Refused::Gone`] there is none for now.
+    pub(super) fn accept(&mut self, number: usize, now: Moment) -> Result<Accepted, Refused> {
+        if let Some(rate) = &mut self.rate
+            && !rate.take(1, now)
+        {
+            self.counters.trip(Trip::AcceptRate);
+            let until = rate.ready_at(1).unwrap_or(now + EXHAUSTED_PAUSE);
+            self.paused_until = Some(until);
+            return Err(Refused::None);
+        }
+        let accepted = self.listeners[number].accept();
+        if let (Some(rate), Err(Refused::None)) = (&mut self.rate, &accepted) {
+            rate.give_back(1);
+        }
+        if let Err(Refused::Exhausted(error)) = &accepted {
+            self.exhausted(number, error, now);
+        }
+        accepted
+    }
+
+    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
+    /// wait for nothing, and pauses.
+    pub(super) fn exhausted(&mut self, number: usize, error: &io::Error, now: Moment) {
+        self.counters.add(Count::AcceptErrors);
+        if self.reserve.take().is_some() {
+            drop(self.listeners.get(number).map(Listening::accept));
+            self.reserve = reserve();
+        }
+        // The counter counts each time; the log is told once in a while.
+        if self
+            .told_at
+            .is_none_or(|told| now >= told + TELL_AGAIN_AFTER)
+        {
+            self.told_at = Some(now);
+            tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?} each time");
+        }
+        self.paused_until = Some(now + EXHAUSTED_PAUSE);
+    }
+
+    /// When a pause ends.
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.paused_until
+    }
+
+    /// Ends a pause that is over. Returns whether the listeners are to be watched.
+    pub(super) fn resume(&mut self, now: Moment) -> bool {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+            self.reserve = self.reserve.take().or_else(reserve);
+        }
+        self.paused_until.is_none()
+    }
+
+    /// Ceases to count: what is queued when the server stops is all accepted, at once. Returns how many listeners there
+    /// are.
+    pub(super) fn unlimit(&mut self) -> usize {
+        self.rate = None;
+        self.listeners.len()
+    }
+
+    /// Closes the listeners, which resets what is queued on them.
+    pub(super) fn close(&mut self) {
+        self.listeners.clear();
+        self.paused_until = None;
+    }
+
+    /// Begins or ceases to watch the listeners through an epoll.
+    pub(super) fn watch_through(&self, epoll: BorrowedFd<'_>, on: bool) -> io::Result<()> {
         for (number, listening) in (FIRST_LISTENER..).zip(&self.listeners) {
+            if !on {
+                if let Err(error) = epoll::delete(epoll, listening.descriptor()) {
+                    tracing::error!(%error, "cannot pause a listener");
+                }
+                continue;
+            }
             // A shared listener wakes one worker, not all of them.
             let exclusive = if listening.shared {
                 EventFlags::EXCLUSIVE
@@ -68,108 +158,6 @@ impl Accepting {
             )?;
         }
         Ok(())
-    }
-
-    /// How many connections to take now that a listener has some.
-    pub(super) fn share(&self, number: usize) -> usize {
-        match self.listeners.get(number) {
-            Some(_) if self.paused_until.is_some() => 0,
-            Some(listening) if listening.shared => 1,
-            Some(_) => ACCEPTS_PER_TURN,
-            None => 0,
-        }
-    }
-
-    /// Takes one connection. After anything but a connection or [`Refused::Gone`] there is none for now.
-    pub(super) fn accept(
-        &mut self,
-        number: usize,
-        epoll: BorrowedFd<'_>,
-        counters: &WorkerCounters,
-        now: Moment,
-    ) -> Result<Accepted, Refused> {
-        if let Some(rate) = &mut self.rate
-            && !rate.take(1, now)
-        {
-            counters.trip(Trip::AcceptRate);
-            let until = rate.ready_at(1).unwrap_or(now + EXHAUSTED_PAUSE);
-            self.pause(epoll, until);
-            return Err(Refused::None);
-        }
-        let accepted = self.listeners[number].accept();
-        if let (Some(rate), Err(Refused::None)) = (&mut self.rate, &accepted) {
-            rate.give_back(1);
-        }
-        if let Err(Refused::Exhausted(error)) = &accepted {
-            self.exhausted(number, epoll, counters, error, now);
-        }
-        accepted
-    }
-
-    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
-    /// wait for nothing, and pauses.
-    fn exhausted(
-        &mut self,
-        number: usize,
-        epoll: BorrowedFd<'_>,
-        counters: &WorkerCounters,
-        error: &io::Error,
-        now: Moment,
-    ) {
-        counters.add(Count::AcceptErrors);
-        if self.reserve.take().is_some() {
-            drop(self.listeners[number].accept());
-            self.reserve = reserve();
-        }
-        // The counter counts each time; the log is told once in a while.
-        if self
-            .told_at
-            .is_none_or(|told| now >= told + TELL_AGAIN_AFTER)
-        {
-            self.told_at = Some(now);
-            tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?} each time");
-        }
-        self.pause(epoll, now + EXHAUSTED_PAUSE);
-    }
-
-    fn pause(&mut self, epoll: BorrowedFd<'_>, until: Moment) {
-        // Already paused, the listeners are not watched any more.
-        if self.paused_until.replace(until).is_some() {
-            return;
-        }
-        for listening in &self.listeners {
-            if let Err(error) = epoll::delete(epoll, listening.descriptor()) {
-                tracing::error!(%error, "cannot pause a listener");
-            }
-        }
-    }
-
-    /// When a pause ends.
-    pub(super) fn due(&self) -> Option<Moment> {
-        self.paused_until
-    }
-
-    /// Ends a pause that is over.
-    pub(super) fn resume(&mut self, epoll: BorrowedFd<'_>, now: Moment) -> io::Result<()> {
-        if self.paused_until.is_some_and(|until| until <= now) {
-            self.paused_until = None;
-            self.reserve = self.reserve.take().or_else(reserve);
-            self.watch(epoll)?;
-        }
-        Ok(())
-    }
-
-    /// Ceases to count: what is queued when the server stops is all accepted, at once. Returns how many listeners there
-    /// are.
-    pub(super) fn unlimit(&mut self) -> usize {
-        self.rate = None;
-        self.listeners.len()
-    }
-
-    /// Closes the listeners, which resets what is queued on them.
-    pub(super) fn close(&mut self) {
-        self.listeners.clear();
-        self.paused_until = None;
     }
 }
 

@@ -3,21 +3,19 @@
 //! A request that comes whole and is answered at once costs one read and one write. Interest in a socket is changed
 //! only when it must be: EPOLLOUT when a write fell short, EPOLLIN away while a connection wants no input.
 
-use super::accepting::{Accepting, FIRST_LISTENER};
+use super::accepting::FIRST_LISTENER;
+use super::door::{Door, Doorkeeper};
 use super::{Setup, turn};
-use crate::control::{Control, StopPlan, StopStep};
 use crate::exchange::Dispatch;
-use crate::listener::{Accepted, Refused};
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
-use lanner_limits::{Moment, Trip};
+use lanner_limits::Moment;
 use lanner_protocol::Output;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Events taken from the kernel at once.
@@ -40,6 +38,7 @@ const WAKE: u64 = u64::MAX - 1;
 /// Runs a worker until it has stopped.
 pub(super) fn run<D: Dispatch>(setup: Setup<D>, started: impl FnOnce()) -> io::Result<()> {
     let mut driver = Epoll::new(setup)?;
+    driver.mind_the_door()?;
     started();
     driver.run()
 }
@@ -49,9 +48,7 @@ struct Epoll<D: Dispatch> {
     worker: Worker<D>,
     /// The sockets of the worker's connections, by the index of their keys.
     sockets: Vec<Option<Socket>>,
-    control: Arc<Control>,
-    stop: StopPlan,
-    accepting: Accepting,
+    door: Door,
     now: Moment,
     /// Connections to be served without an event of their own; kept for its memory.
     due: Vec<Key>,
@@ -85,15 +82,12 @@ impl<D: Dispatch> Epoll<D> {
             EventFlags::IN,
         )?;
         let now = turn::first(&mut worker, origin);
-        let accepting = Accepting::new(listeners, &worker.shared.limits, now);
-        accepting.watch(epoll.as_fd())?;
+        let door = Door::new(&worker, listeners, control, now);
         Ok(Self {
             epoll,
             worker,
             sockets: Vec::new(),
-            control,
-            stop: StopPlan::Running,
-            accepting,
+            door,
             now,
             due: Vec::new(),
         })
@@ -107,12 +101,11 @@ impl<D: Dispatch> Epoll<D> {
                 self.handle(event);
             }
             self.serve_due();
-            self.accepting.resume(self.epoll.as_fd(), self.now)?;
-            self.follow_stop();
+            self.mind_the_door()?;
             if let Some(log) = &mut self.worker.shared.access_log {
                 log.hand_over();
             }
-            if self.stop.is_draining() && self.worker.connections() == 0 {
+            if self.door.is_closed() && self.worker.connections() == 0 {
                 return Ok(());
             }
         }
@@ -123,8 +116,7 @@ impl<D: Dispatch> Epoll<D> {
         let before = turn::ends(&self.worker);
         let due = [
             self.worker.next_due(before),
-            turn::stop_due(&self.worker, self.stop, before),
-            self.accepting.due(),
+            self.door.due(&self.worker, before),
         ];
         let due = due.into_iter().flatten().min();
         let ready = self.worker.context.ready.clone();
@@ -282,52 +274,39 @@ impl<D: Dispatch> Epoll<D> {
         }
         self.due = due;
     }
+}
 
-    fn accept(&mut self, number: usize) {
-        for _ in 0..self.accepting.share(number) {
-            if !self.accept_one(number) {
-                return;
-            }
-        }
+impl<D: Dispatch> Doorkeeper<D> for Epoll<D> {
+    type Socket = OwnedFd;
+
+    fn door(&mut self) -> &mut Door {
+        &mut self.door
     }
 
-    /// Takes one connection from a listener. Returns whether there may be another.
-    fn accept_one(&mut self, number: usize) -> bool {
-        let counters = &self.worker.shared.counters;
-        let epoll = self.epoll.as_fd();
-        match self.accepting.accept(number, epoll, counters, self.now) {
-            Ok(accepted) => self.admit(accepted),
-            Err(Refused::Gone) => {}
-            Err(Refused::None | Refused::Exhausted(_)) => return false,
-        }
-        true
+    fn now(&self) -> Moment {
+        self.now
     }
 
-    fn admit(&mut self, accepted: Accepted) {
-        let Accepted { descriptor, info } = accepted;
-        let mut admitted = self.worker.admit(&info);
-        if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1) {
-            admitted = self.worker.admit(&info);
-        }
-        let permit = match admitted {
-            Ok(permit) => permit,
-            Err(trip) => return self.worker.reject(trip),
-        };
-        self.make_room(0);
-        let key = self.worker.accept(info, permit, self.now);
+    fn with_worker<R>(&mut self, how: impl FnOnce(&mut Worker<D>) -> R) -> R {
+        how(&mut self.worker)
+    }
+
+    fn watch_listeners(&mut self, on: bool) -> io::Result<()> {
+        self.door.accepting.watch_through(self.epoll.as_fd(), on)
+    }
+
+    fn adopt(&mut self, descriptor: OwnedFd) -> OwnedFd {
+        descriptor
+    }
+
+    fn open(&mut self, key: Key, descriptor: OwnedFd) {
         let index = key.index as usize;
         if index >= self.sockets.len() {
             self.sockets.resize_with(index + 1, || None);
         }
         let interest = EventFlags::IN;
-        if epoll::add(
-            &self.epoll,
-            &descriptor,
-            EventData::new_u64(key.to_bits()),
-            interest,
-        )
-        .is_err()
-        {
+        let data = EventData::new_u64(key.to_bits());
+        if epoll::add(&self.epoll, &descriptor, data, interest).is_err() {
             self.worker.handle_reset(key);
             self.worker.put_off(key);
         }
@@ -337,7 +316,6 @@ impl<D: Dispatch> Epoll<D> {
         });
     }
 
-    /// Sheds a connection if the server is near its cap. Returns whether it did.
     fn make_room(&mut self, newcomers: usize) -> bool {
         let sockets = &self.sockets;
         let shed = self
@@ -346,37 +324,16 @@ impl<D: Dispatch> Epoll<D> {
         shed.inspect(|key| self.serve(*key)).is_some()
     }
 
-    fn follow_stop(&mut self) {
-        let limits = self.worker.shared.limits.clone();
-        let real = self.worker.context.real();
-        match self.stop.step(self.control.phase(), &limits, real) {
-            StopStep::Nothing => {}
-            StopStep::CloseListeners => self.close_listeners(),
-            StopStep::CutAll => {
-                self.accepting.close();
-                for key in self.worker.keys() {
-                    self.worker.handle_stop_deadline(key);
-                    self.serve(key);
-                }
-            }
-        }
+    fn stop_connection(&mut self, key: Key) {
+        // What has come but was not read yet was sent before the stop.
+        self.read(key, false);
+        self.serve(key);
+        self.worker.handle_stop(key, self.now);
+        self.serve(key);
     }
 
-    /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
-    fn close_listeners(&mut self) {
-        let queued_max = self.worker.shared.limits.tcp_backlog;
-        for number in 0..self.accepting.unlimit() {
-            // No more than a queue holds: newcomers must not hold the stop up.
-            let _ = (0..queued_max).find(|_| !self.accept_one(number));
-        }
-        self.accepting.close();
-        for key in self.worker.stop() {
-            // What has come but was not read yet was sent before the stop.
-            self.read(key, false);
-            self.serve(key);
-            self.worker.handle_stop(key, self.now);
-            self.serve(key);
-        }
+    fn cut_connection(&mut self, key: Key) {
+        self.serve(key);
     }
 }
 

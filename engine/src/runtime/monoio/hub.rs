@@ -11,23 +11,21 @@
 use super::served;
 use super::shell::{News, Shell};
 use crate::context;
-use crate::control::{Control, StopPlan, StopStep};
 use crate::exchange::Dispatch;
-use crate::listener::{Accepted, Refused};
-use crate::runtime::accepting::{Accepting, FIRST_LISTENER};
+use crate::runtime::accepting::FIRST_LISTENER;
+use crate::runtime::door::{Door, Doorkeeper};
 use crate::runtime::{Setup, turn};
 use crate::slab::Key;
-use crate::worker::Verdict;
-use lanner_limits::{Moment, Trip};
+use crate::worker::{Verdict, Worker};
+use lanner_limits::Moment;
 use monoio::net::UnixStream;
 use monoio::time::Sleep;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -41,9 +39,7 @@ const WAKE: u64 = u64::MAX - 1;
 /// See the file's comment.
 pub(super) struct Hub<D: Dispatch> {
     shell: Rc<Shell<D>>,
-    accepting: Accepting,
-    control: Arc<Control>,
-    stop: StopPlan,
+    door: Door,
     /// When the sleep in progress ends.
     armed: Option<Moment>,
     /// Everything has ended but the watch over the epoll.
@@ -67,13 +63,10 @@ impl<D: Dispatch> Hub<D> {
         epoll::add(&hub, context.ready.event(), wake, EventFlags::IN)?;
         epoll::add(&hub, context.reactor.descriptor(), reactor, EventFlags::IN)?;
         let now = turn::first(&mut worker, origin);
-        let accepting = Accepting::new(listeners, &worker.shared.limits, now);
-        accepting.watch(hub.as_fd())?;
+        let door = Door::new(&worker, listeners, control, now);
         Ok(Self {
             shell: Rc::new(Shell::new(worker, hub, now)),
-            accepting,
-            control,
-            stop: StopPlan::Running,
+            door,
             armed: None,
             ending: false,
             due: Vec::new(),
@@ -87,6 +80,7 @@ impl<D: Dispatch> Hub<D> {
         let watched = UnixStream::from_std(self.shell.hub.try_clone()?.into())?;
         let mut watch = pin!(Some(watched.readable(false)));
         let mut sleep = pin!(None::<Sleep>);
+        self.mind_the_door()?;
         started();
         poll_fn(|context| {
             self.shell.set_hub_waker(context.waker());
@@ -163,8 +157,7 @@ impl<D: Dispatch> Hub<D> {
         }
         self.due = due;
         self.shell.tell_the_quiet();
-        self.accepting.resume(self.shell.hub.as_fd(), now)?;
-        self.follow_stop();
+        self.mind_the_door()?;
         if let Some(log) = &mut self.shell.worker.borrow_mut().shared.access_log {
             log.hand_over();
         }
@@ -181,11 +174,10 @@ impl<D: Dispatch> Hub<D> {
         let worker = self.shell.worker.borrow();
         let before = turn::ends(&worker);
         let over = worker.connections() == 0 && self.shell.tasks() == 0;
-        self.ending = self.stop.is_draining() && over;
+        self.ending = self.door.is_closed() && over;
         let due = [
             worker.next_due(before),
-            turn::stop_due(&worker, self.stop, before),
-            self.accepting.due(),
+            self.door.due(&worker, before),
             self.shell.quiet_due(),
         ];
         let due = due.into_iter().flatten().min();
@@ -227,58 +219,48 @@ impl<D: Dispatch> Hub<D> {
             let _ = rustix::io::write(context.ready.event(), &1u64.to_ne_bytes());
         }
     }
+}
 
-    fn accept(&mut self, number: usize) {
-        for _ in 0..self.accepting.share(number) {
-            if !self.accept_one(number) {
-                return;
-            }
-        }
+impl<D: Dispatch> Doorkeeper<D> for Hub<D> {
+    type Socket = OwnedFd;
+
+    fn door(&mut self) -> &mut Door {
+        &mut self.door
     }
 
-    /// Takes one connection from a listener. Returns whether there may be another.
-    ///
+    fn now(&self) -> Moment {
+        self.shell.now()
+    }
+
+    fn with_worker<R>(&mut self, how: impl FnOnce(&mut Worker<D>) -> R) -> R {
+        how(&mut self.shell.worker.borrow_mut())
+    }
+
     /// Known fault of monoio 0.2.4: an accept that is dropped as it completes leaks the connection. None is ever in
     /// flight here: the listeners are watched, and accepted from without waiting.
-    fn accept_one(&mut self, number: usize) -> bool {
-        let accepted = {
-            let worker = self.shell.worker.borrow();
-            let counters = &worker.shared.counters;
-            let (hub, now) = (self.shell.hub.as_fd(), self.shell.now());
-            self.accepting.accept(number, hub, counters, now)
-        };
-        match accepted {
-            Ok(accepted) => self.admit(accepted),
-            Err(Refused::Gone) => {}
-            Err(Refused::None | Refused::Exhausted(_)) => return false,
-        }
-        true
+    fn watch_listeners(&mut self, on: bool) -> io::Result<()> {
+        self.door
+            .accepting
+            .watch_through(self.shell.hub.as_fd(), on)
     }
 
-    fn admit(&mut self, accepted: Accepted) {
+    fn adopt(&mut self, descriptor: OwnedFd) -> OwnedFd {
+        descriptor
+    }
+
+    fn open(&mut self, key: Key, descriptor: OwnedFd) {
         let now = self.shell.now();
-        let Accepted { descriptor, info } = accepted;
-        let mut admitted = self.shell.worker.borrow().admit(&info);
-        if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1, now) {
-            admitted = self.shell.worker.borrow().admit(&info);
-        }
-        let permit = match admitted {
-            Ok(permit) => permit,
-            Err(trip) => return self.shell.worker.borrow().reject(trip),
-        };
-        self.make_room(0, now);
-        let mut worker = self.shell.worker.borrow_mut();
-        let key = worker.accept(info, permit, now);
         if let Err(error) = served::spawn(&self.shell, descriptor, key) {
             tracing::error!(%error, "a connection cannot be watched");
+            let mut worker = self.shell.worker.borrow_mut();
             worker.handle_reset(key);
             worker.settle(key, now);
         }
     }
 
-    /// Sheds a connection if the server is near its cap. Returns whether it did. The place is free at once; the task
-    /// closes the socket when it runs.
-    fn make_room(&mut self, newcomers: usize, now: Moment) -> bool {
+    /// The place is free at once; the task closes the socket when it runs.
+    fn make_room(&mut self, newcomers: usize) -> bool {
+        let now = self.shell.now();
         let mut worker = self.shell.worker.borrow_mut();
         let Some(key) = worker.shed(now, newcomers, |key| self.shell.has_nothing_unread(key))
         else {
@@ -297,37 +279,12 @@ impl<D: Dispatch> Hub<D> {
         true
     }
 
-    fn follow_stop(&mut self) {
-        let (limits, real) = {
-            let worker = self.shell.worker.borrow();
-            (worker.shared.limits.clone(), worker.context.real())
-        };
-        match self.stop.step(self.control.phase(), &limits, real) {
-            StopStep::Nothing => {}
-            StopStep::CloseListeners => self.close_listeners(),
-            StopStep::CutAll => {
-                self.accepting.close();
-                let keys = self.shell.worker.borrow().keys();
-                for key in keys {
-                    self.shell.worker.borrow_mut().handle_stop_deadline(key);
-                    self.shell.tell(key, News::SERVE);
-                }
-            }
-        }
+    fn stop_connection(&mut self, key: Key) {
+        self.shell.tell(key, News::STOP);
     }
 
-    /// Accepts what was queued before the stop, then closes: closing a listener resets what is queued on it.
-    fn close_listeners(&mut self) {
-        let queued_max = self.shell.worker.borrow().shared.limits.tcp_backlog;
-        for number in 0..self.accepting.unlimit() {
-            // No more than a queue holds: newcomers must not hold the stop up.
-            let _ = (0..queued_max).find(|_| !self.accept_one(number));
-        }
-        self.accepting.close();
-        let keys = self.shell.worker.borrow_mut().stop();
-        for key in keys {
-            self.shell.tell(key, News::STOP);
-        }
+    fn cut_connection(&mut self, key: Key) {
+        self.shell.tell(key, News::SERVE);
     }
 }
 
