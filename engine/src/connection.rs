@@ -94,6 +94,11 @@ impl Connection {
         self.http.wants_input(self.input.len()) && !self.is_held_back(shared)
     }
 
+    /// Whether there is room for more input: what is there already comes first, it may be the reason for the next turn.
+    pub(crate) fn has_room<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
+        !self.has_yielded() && self.wants_input(shared)
+    }
+
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
     pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         self.yielded = false;

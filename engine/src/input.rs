@@ -32,7 +32,7 @@ impl Input {
             return self.own_room(pool);
         }
         if read_buffer.is_shared() {
-            *read_buffer = pool.take(READ_BYTES);
+            *read_buffer = pool.take_for_reading(READ_BYTES);
         }
         read_buffer.bytes_mut().unwrap_or_default()
     }
@@ -67,6 +67,22 @@ impl Input {
             (self.start, self.end) = (0, 0);
         }
         self.end += count;
+    }
+
+    /// Takes `count` bytes that stand at the beginning of a buffer: where they are if nothing came before them, else as
+    /// a copy behind it.
+    pub(crate) fn receive(&mut self, buffer: &Lease, count: usize, pool: &Pool) {
+        if self.lease.is_none() {
+            return self.received(buffer, count);
+        }
+        let mut rest = &buffer.bytes()[..count];
+        while !rest.is_empty() {
+            let room = self.own_room(pool);
+            let part = room.len().min(rest.len());
+            room[..part].copy_from_slice(&rest[..part]);
+            self.end += part;
+            rest = &rest[part..];
+        }
     }
 
     /// A range of the unread bytes.
@@ -149,6 +165,25 @@ mod tests {
                 .as_ref()
                 .is_some_and(|lease| lease.len() <= 4 * model.len())
         );
+    }
+
+    #[test]
+    fn what_stands_in_a_buffer_already_is_copied_only_behind_a_rest() {
+        let (pool, mut input) = (Pool::default(), Input::default());
+        let mut filled = pool.take_for_reading(READ_BYTES);
+        let long = [b'x'; READ_BYTES];
+        if let Some(bytes) = filled.bytes_mut() {
+            bytes.copy_from_slice(&long);
+        }
+        input.receive(&filled, 5, &pool);
+        assert!(std::ptr::eq(input.unread(), &filled.bytes()[..5]));
+        input.consume(2);
+        input.park(&filled, &pool);
+        assert!(!filled.is_shared());
+        input.receive(&filled, READ_BYTES, &pool);
+        assert!(!filled.is_shared());
+        assert_eq!(input.unread().len(), 3 + READ_BYTES);
+        assert!(input.unread().iter().all(|byte| *byte == b'x'));
     }
 
     #[test]

@@ -23,7 +23,8 @@ const CLASSES: usize = 7;
 /// How many bytes of free buffers of each size a worker keeps; beyond that they go back to the allocator.
 const FREE_BYTES_PER_CLASS_MAX: usize = 1024 * 1024;
 
-/// How many read-size buffers may be out on lease before pieces are copied instead: half a megabyte of them.
+/// How many buffers that were read into may be out on lease before pieces are copied instead: half a megabyte of them.
+/// Those that a driver keeps come on top.
 const READ_LEASES_MAX: usize = 16;
 
 /// One worker's buffers.
@@ -40,12 +41,16 @@ struct PoolInner {
 #[derive(Default)]
 struct PoolState {
     free: [Vec<Rc<Buffer>>; CLASSES],
-    /// Read-size buffers that exist outside the free list.
+    /// Buffers to read into that exist outside the free list.
     read_leases: usize,
+    /// Those of them that a driver keeps.
+    read_kept: usize,
 }
 
 struct Buffer {
     bytes: Box<[u8]>,
+    /// It counts among `read_leases`.
+    for_reading: bool,
     pool: Weak<PoolInner>,
 }
 
@@ -67,26 +72,43 @@ pub(crate) struct Piece {
 impl Pool {
     /// A buffer of at least `bytes_min`, with whatever it held before.
     pub(crate) fn take(&self, bytes_min: usize) -> Lease {
+        self.take_for(bytes_min, false)
+    }
+
+    /// A buffer of at least `bytes_min` for the kernel to write into.
+    pub(crate) fn take_for_reading(&self, bytes_min: usize) -> Lease {
+        self.inner.state.borrow_mut().read_leases += 1;
+        self.take_for(bytes_min, true)
+    }
+
+    /// Takes note of how many buffers a driver keeps for reading, whether requests hold others or not.
+    pub(crate) fn keep_for_reading(&self, count: usize) {
+        self.inner.state.borrow_mut().read_kept = count;
+    }
+
+    fn take_for(&self, bytes_min: usize, for_reading: bool) -> Lease {
         let bytes = bytes_min.next_power_of_two().max(SMALLEST_BYTES);
         let mut state = self.inner.state.borrow_mut();
-        if bytes == READ_BYTES {
-            state.read_leases += 1;
+        let mut reused = class_of(bytes).and_then(|class| state.free[class].pop());
+        // Nobody else holds what stands in the free list.
+        if let Some(buffer) = reused.as_mut().and_then(Rc::get_mut) {
+            buffer.for_reading = for_reading;
         }
-        let reused = class_of(bytes).and_then(|class| state.free[class].pop());
-        let buffer = reused.unwrap_or_else(|| self.buffer_of(vec![0; bytes].into()));
+        let buffer = reused.unwrap_or_else(|| self.buffer_of(vec![0; bytes].into(), for_reading));
         Lease {
             buffer: Some(buffer),
         }
     }
 
-    fn buffer_of(&self, bytes: Box<[u8]>) -> Rc<Buffer> {
+    fn buffer_of(&self, bytes: Box<[u8]>, for_reading: bool) -> Rc<Buffer> {
         Rc::new(Buffer {
             bytes,
+            for_reading,
             pool: Rc::downgrade(&self.inner),
         })
     }
 
-    /// Read-size buffers that are out.
+    /// Buffers to read into that are out.
     #[cfg(test)]
     pub(crate) fn read_leases(&self) -> usize {
         self.inner.state.borrow().read_leases
@@ -95,15 +117,14 @@ impl Pool {
     /// The bytes of `lease` at `range`: in the same buffer, or copied when so many are out that the worker's own reading
     /// would suffer. Whoever holds many pieces of a few bytes then, holds about so many bytes: small copies fit exactly.
     pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> Piece {
-        let scarce = self.inner.state.borrow().read_leases > READ_LEASES_MAX;
-        if scarce && lease.len() >= READ_BYTES {
+        if lease.is_for_reading() && self.is_scarce() {
             let bytes = &lease.bytes()[range];
             if bytes.len() >= SMALLEST_BYTES / 2 {
                 return self.copy(bytes);
             }
             return Piece {
                 lease: Lease {
-                    buffer: Some(self.buffer_of(bytes.into())),
+                    buffer: Some(self.buffer_of(bytes.into(), false)),
                 },
                 start: 0,
                 len: bytes.len(),
@@ -114,6 +135,11 @@ impl Pool {
             start: range.start,
             len: range.len(),
         }
+    }
+
+    fn is_scarce(&self) -> bool {
+        let state = self.inner.state.borrow();
+        state.read_leases > READ_LEASES_MAX + state.read_kept
     }
 
     /// A copy of `bytes`.
@@ -134,9 +160,7 @@ impl PoolInner {
     fn give_back(&self, buffer: Rc<Buffer>) {
         let bytes = buffer.bytes.len();
         let mut state = self.state.borrow_mut();
-        if bytes == READ_BYTES {
-            state.read_leases -= 1;
-        }
+        state.read_leases -= usize::from(buffer.for_reading);
         if let Some(class) = class_of(bytes)
             && state.free[class].len() < FREE_BYTES_PER_CLASS_MAX / bytes
         {
@@ -165,6 +189,12 @@ impl Lease {
 
     pub(crate) fn len(&self) -> usize {
         self.bytes().len()
+    }
+
+    fn is_for_reading(&self) -> bool {
+        self.buffer
+            .as_ref()
+            .is_some_and(|buffer| buffer.for_reading)
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -226,7 +256,7 @@ mod tests {
     #[test]
     fn a_buffer_comes_back_when_its_last_lease_goes() {
         let pool = Pool::default();
-        let lease = pool.take(READ_BYTES);
+        let lease = pool.take_for_reading(READ_BYTES);
         let other = lease.clone();
         drop(lease);
         assert_eq!(free(&pool).iter().sum::<usize>(), 0);
@@ -251,15 +281,22 @@ mod tests {
     fn beyond_a_quarter_of_the_pool_pieces_are_copied() {
         let pool = Pool::default();
         let held: Vec<Lease> = (0..READ_LEASES_MAX)
-            .map(|_| pool.take(READ_BYTES))
+            .map(|_| pool.take_for_reading(READ_BYTES))
             .collect();
         let same = pool.share(&held[0], 10..20);
         assert_eq!((same.lease.len(), same.start), (READ_BYTES, 10));
-        let mut last = pool.take(READ_BYTES);
+        let mut last = pool.take_for_reading(READ_BYTES);
         last.bytes_mut().unwrap()[10..20].copy_from_slice(b"0123456789");
         let copy = pool.share(&last, 10..20);
         assert_eq!((copy.lease.len(), copy.start), (10, 0));
         assert_eq!(copy.bytes(), b"0123456789");
+        // What a driver keeps anyway is not what requests hold.
+        pool.keep_for_reading(1);
+        assert_eq!(pool.share(&last, 10..20).lease.len(), READ_BYTES);
+        // Nor does it matter how large a buffer is that nobody reads into.
+        let other = pool.take(READ_BYTES);
+        pool.keep_for_reading(0);
+        assert_eq!(pool.share(&other, 0..1).lease.len(), READ_BYTES);
     }
 
     #[test]

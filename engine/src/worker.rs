@@ -6,6 +6,8 @@
 //! event (woken exchanges, passed deadlines, connections that yielded). After each of these it serves the
 //! connection: [`Worker::advance`], a write of [`Worker::output`], [`Worker::settle`].
 
+mod lending;
+
 use crate::admission::Permit;
 use crate::connection::Connection;
 use crate::context::Context;
@@ -76,7 +78,7 @@ struct Served {
 
 impl<D: Dispatch> Worker<D> {
     pub(crate) fn new(shared: Shared<D>, context: Rc<Context>, now: Moment) -> Self {
-        let read_buffer = shared.pool.take(READ_BYTES);
+        let read_buffer = shared.pool.take_for_reading(READ_BYTES);
         Self {
             connections: Slab::new(),
             wheel: Wheel::new(shared.limits.timer_resolution, now),
@@ -155,8 +157,7 @@ impl<D: Dispatch> Worker<D> {
     pub(crate) fn room(&mut self, key: Key) -> Option<&mut [u8]> {
         let served = self.connections.get_mut(key)?;
         let connection = &mut served.connection;
-        // What is there already comes first: it may be the reason for the next turn.
-        if connection.has_yielded() || !connection.wants_input(&self.shared) {
+        if !connection.has_room(&self.shared) {
             return None;
         }
         Some(

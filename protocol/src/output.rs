@@ -156,6 +156,19 @@ impl Output {
         Some(Lent::Buffer(spare))
     }
 
+    /// Like [`Output::lend`] for all unsent bytes at once: they move to `to`, which is empty, and its memory comes here
+    /// to queue in from now on. Returns whether there were any to lend.
+    pub fn lend_all(&mut self, to: &mut Self) -> bool {
+        if self.lent_bytes > 0 || self.is_drained() {
+            return false;
+        }
+        debug_assert!(to.is_empty());
+        std::mem::swap(self, to);
+        self.clear();
+        self.lent_bytes = to.len();
+        true
+    }
+
     /// Takes over the memory of a queue that is drained, or keeps its own if that is larger. To be called on a drained
     /// queue.
     pub fn reclaim(&mut self, from: &mut Self) {
@@ -323,6 +336,31 @@ mod tests {
                 prop_assert_eq!(&unsent(&output)[..], &pushed[taken.len()..]);
             }
         }
+    }
+
+    #[test]
+    fn everything_can_be_lent_at_once_memory_for_memory() {
+        let (mut output, mut lent) = (Output::new(), Output::new());
+        lent.push(&[b'y'; 2000]);
+        lent.clear();
+        output.push(b"head");
+        output.push_shared(vec![b'x'; 100_000].into());
+        output.push(b"tail");
+        output.advance(2);
+        assert!(output.lend_all(&mut lent));
+        assert_eq!((output.len(), lent.len()), (100_006, 100_006));
+        assert!(output.is_drained() && output.buffer.capacity() >= 2000);
+        assert_eq!(lent.slices().count(), 3);
+        output.push(b"behind");
+        let mut second = Output::new();
+        assert!(!output.lend_all(&mut second), "one at a time");
+        lent.advance(50_000);
+        output.advance(50_000);
+        assert_eq!((output.len(), lent.len()), (50_012, 50_006));
+        output.advance(50_006);
+        assert!(output.lend_all(&mut second));
+        assert_eq!(unsent(&second), b"behind");
+        assert!(!output.lend_all(&mut lent));
     }
 
     #[test]
