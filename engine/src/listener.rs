@@ -454,7 +454,7 @@ impl Listening {
                 let peer = peer
                     .and_then(|peer| SocketAddr::try_from(peer).ok())
                     .map(canonical);
-                let info = self.info(&descriptor, peer);
+                let info = self.info(peer, || local_address(&descriptor));
                 Ok(Accepted { descriptor, info })
             }
             Err(Errno::AGAIN) => Err(Refused::None),
@@ -467,23 +467,36 @@ impl Listening {
         }
     }
 
+    /// The facts about a connection that was accepted here without asking who it was; `None` if it is gone.
+    pub(crate) fn info_of(&self, socket: &OwnedFd) -> Option<ConnectionInfo> {
+        let peer = rustix::net::getpeername(socket).ok()?;
+        let peer = peer
+            .and_then(|peer| SocketAddr::try_from(peer).ok())
+            .map(canonical);
+        Some(self.info(peer, || local_address(socket)))
+    }
+
     /// The facts about a connection that was accepted here.
-    pub(crate) fn info(&self, socket: &OwnedFd, peer: Option<SocketAddr>) -> ConnectionInfo {
+    pub(crate) fn info(
+        &self,
+        peer: Option<SocketAddr>,
+        find_local: impl FnOnce() -> Option<SocketAddr>,
+    ) -> ConnectionInfo {
         // Connections are numbered over all workers; the only counter that they share, and only at accept.
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let local = self.local.or_else(|| {
-            peer?;
-            let name = rustix::net::getsockname(socket).ok()?;
-            SocketAddr::try_from(name).ok().map(canonical)
-        });
         ConnectionInfo {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer,
-            local,
+            local: self.local.or_else(|| peer.and_then(|_| find_local())),
             listener: self.name.clone(),
             server: self.server.clone(),
         }
     }
+}
+
+fn local_address(socket: &OwnedFd) -> Option<SocketAddr> {
+    let name = rustix::net::getsockname(socket).ok()?;
+    SocketAddr::try_from(name).ok().map(canonical)
 }
 
 /// An IPv4 client on a dual-stack socket is an IPv4 client.

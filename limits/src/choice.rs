@@ -46,6 +46,8 @@ choices! {
     Driver {
         /// The best that this build and this kernel have.
         Auto = "auto",
+        /// Our own, on io_uring.
+        Uring = "uring",
         /// Our own, on epoll.
         Epoll = "epoll",
         /// monoio, on io_uring where the kernel allows it.

@@ -103,7 +103,7 @@ fn every_mistake_is_reported_at_once_and_names_variable_value_and_range() {
         ("LANNER_HEADER_TIMEOUT", "30"),
         ("LANNER_MAX_HEADER_COUNT", "1001"),
         ("LANNER_MAX_CONECTIONS", "5"),
-        ("LANNER_DRIVER", "uring"),
+        ("LANNER_DRIVER", "kqueue"),
         ("LANNER_H1_STRICT", "yes"),
         ("LANNER_LISTEN", "https://*:443"),
     ]);
@@ -129,8 +129,8 @@ fn every_mistake_is_reported_at_once_and_names_variable_value_and_range() {
         "LANNER_MAX_CONNECTIONS",
     ]);
     has(&[
-        "LANNER_DRIVER=\"uring\"",
-        "auto, epoll, monoio or monoio-epoll",
+        "LANNER_DRIVER=\"kqueue\"",
+        "auto, uring, epoll, monoio or monoio-epoll",
     ]);
     has(&["LANNER_H1_STRICT=\"yes\"", "true or false"]);
     has(&["LANNER_LISTEN=", "TLS is not built into this version"]);

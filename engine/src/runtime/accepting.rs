@@ -59,6 +59,15 @@ impl Accepting {
         }
     }
 
+    pub(super) fn listeners(&self) -> &[Listening] {
+        &self.listeners
+    }
+
+    /// Whether each connection must be asked for: there is a rate to keep to, or others wait for them too.
+    pub(super) fn takes_one_by_one(&self, number: usize) -> bool {
+        self.rate.is_some() || self.listeners[number].shared
+    }
+
     /// How many connections to take now that a listener has some.
     pub(super) fn share(&self, number: usize) -> usize {
         match self.listeners.get(number) {

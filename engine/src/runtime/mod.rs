@@ -11,6 +11,7 @@ pub(crate) mod inherited;
 mod monoio;
 mod reactor;
 mod turn;
+mod uring;
 
 pub(crate) use reactor::{Reactor, Source};
 
@@ -24,8 +25,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A backend that has been chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Backend {
+    /// Our own, on io_uring.
+    Uring(uring::Rings),
     /// Our own, on epoll.
     Epoll,
     /// monoio's, on io_uring.
@@ -51,10 +54,21 @@ impl Backend {
     /// If one was asked for by name that cannot run here.
     pub(crate) fn choose(driver: Driver, workers: usize) -> io::Result<(Self, &'static str)> {
         match driver {
-            Driver::Auto => Ok((
-                Self::Epoll,
-                "own epoll is what `auto` means in this version",
-            )),
+            Driver::Auto => Ok(match uring::Rings::make(workers) {
+                Ok(rings) => (
+                    Self::Uring(rings),
+                    "io_uring can be used, and is the fastest",
+                ),
+                Err(error) => {
+                    let reason = format!("io_uring cannot be used: {error}");
+                    // Once for each start of a server.
+                    (Self::Epoll, reason.leak())
+                }
+            }),
+            Driver::Uring => {
+                let rings = uring::Rings::make(workers)?;
+                Ok((Self::Uring(rings), "asked for"))
+            }
             Driver::Epoll => Ok((Self::Epoll, "asked for")),
             #[cfg(feature = "monoio")]
             Driver::Monoio => Ok(match monoio::Ring::probe(workers) {
@@ -71,19 +85,17 @@ impl Backend {
             #[cfg(feature = "monoio")]
             Driver::MonoioEpoll => Ok((Self::MonoioEpoll, "asked for")),
             #[cfg(not(feature = "monoio"))]
-            Driver::Monoio | Driver::MonoioEpoll => {
-                let _ = workers;
-                Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "this build does not have the monoio backend",
-                ))
-            }
+            Driver::Monoio | Driver::MonoioEpoll => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this build does not have the monoio backend",
+            )),
         }
     }
 
     /// The name in logs.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Uring(_) => "uring",
             Self::Epoll => "epoll",
             #[cfg(feature = "monoio")]
             Self::Monoio(_) => "monoio",
@@ -99,6 +111,7 @@ impl Backend {
         started: impl FnOnce(),
     ) -> io::Result<()> {
         match self {
+            Self::Uring(rings) => uring::run(&rings, setup, started),
             Self::Epoll => epoll::run(setup, started),
             #[cfg(feature = "monoio")]
             Self::Monoio(ring) => monoio::run(Some(ring), setup, started),

@@ -15,6 +15,7 @@ macro_rules! on_every_driver {
         mod $name {
             use lanner_limits::Driver;
 
+            #[test] fn uring() { crate::drivers::run(Driver::Uring, super::$name); }
             #[test] fn epoll() { crate::drivers::run(Driver::Epoll, super::$name); }
             #[test] fn monoio() { crate::drivers::run(Driver::Monoio, super::$name); }
             #[test] fn monoio_epoll() { crate::drivers::run(Driver::MonoioEpoll, super::$name); }

@@ -68,7 +68,7 @@ impl Ring {
     pub(super) fn build(self) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
         let (submission, completion) = self.entries();
         // Known fault of monoio 0.2.4: its builder takes the types of io-uring 0.6, which is why that is a dependency.
-        let mut ring = io_uring::IoUring::builder();
+        let mut ring = monoio_io_uring::IoUring::builder();
         // Completions are worked off when the worker enters the kernel anyway, not by interrupting it: 28 % less CPU
         // per request at 64 connections. DEFER_TASKRUN needs SINGLE_ISSUER; a ring belongs to one thread here.
         ring.setup_single_issuer()
