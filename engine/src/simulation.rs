@@ -12,8 +12,9 @@ mod app;
 mod client;
 mod inflight;
 mod lingering;
+pub(crate) mod network;
 mod pressure;
-mod random;
+pub(crate) mod random;
 mod socket;
 mod watch;
 mod world;
@@ -35,12 +36,18 @@ fn limits() -> Limits {
     })
 }
 
-fn simulate(seed: u64) {
-    let mut random = Random::new(seed);
+/// The same, with buffers and pipelines of various lengths.
+pub(crate) fn random_limits(random: &mut Random) -> Limits {
     let mut limits = limits();
     limits.max_pipelined = [1, 2, 16][random.below(3)];
     limits.response_buffer = [4 << 10, 64 << 10][random.below(2)];
     limits.request_buffer = [4 << 10, 256 << 10][random.below(2)];
+    limits
+}
+
+fn simulate(seed: u64) {
+    let mut random = Random::new(seed);
+    let limits = random_limits(&mut random);
     let clients: Vec<Client> = (0..random.within(1..25))
         .map(|_| Client::random(&mut random, &limits))
         .collect();

@@ -501,6 +501,14 @@ impl<D: Dispatch> Worker<D> {
             .collect()
     }
 
+    /// The most input that is held for any connection.
+    #[cfg(test)]
+    pub(crate) fn held_input_max(&self) -> usize {
+        let served = self.connections.iter().map(|(_, served)| served);
+        let held = served.map(|served| served.connection.input.len());
+        held.max().unwrap_or_default()
+    }
+
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.connections.keys()
     }

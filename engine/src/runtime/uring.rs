@@ -24,6 +24,8 @@
 //! after that wait.
 
 mod buffers;
+#[cfg(test)]
+mod fake;
 mod kernel;
 mod listeners;
 mod probe;
@@ -53,6 +55,9 @@ use std::time::Duration;
 
 /// Waits for the last operations to end when the worker has. Each comes with a completion, so they are few.
 const LAST_WAITS_MAX: usize = 1000;
+
+/// A wait that begins sends ends by then, so that the deadlines of those which do not complete at once are set.
+const SETTLED_WITHIN: Duration = Duration::from_millis(1);
 
 /// Runs a worker until it has stopped.
 pub(super) fn run<D: Dispatch>(
@@ -96,6 +101,8 @@ struct Uring<D: Dispatch, K: Kernel> {
     now: Moment,
     /// Connections that sent something since the last wait.
     unsettled: Vec<Key>,
+    /// Connections that are to be told of the stop.
+    stopping: Vec<Key>,
     /// Completions of operations that nobody waits for. There can be none: the tests look.
     strays: usize,
     /// The kernel lost count of our buffers, or we did: nothing can be trusted any more.
@@ -122,6 +129,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
             reactor: Flight::Idle,
             now,
             unsettled: Vec::new(),
+            stopping: Vec::new(),
             strays: 0,
             broken: None,
             completions: Vec::new(),
@@ -160,6 +168,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         self.let_in();
         self.serve_due();
         self.mind_the_door()?;
+        self.tell_of_stop();
         self.listeners
             .follow(&mut self.kernel, &self.door.accepting);
         if let Some(log) = &mut self.worker.shared.access_log {
@@ -172,7 +181,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn wait(&mut self) -> io::Result<()> {
         let before = turn::ends(&self.worker);
         // What was sent and does not complete at once has to be settled soon, for its deadlines.
-        let soon = before + self.worker.shared.limits.timer_resolution;
+        let soon = before + SETTLED_WITHIN;
         let due = [
             self.worker.next_due(before),
             self.door.due(&self.worker, before),
@@ -181,6 +190,8 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         let due = due.into_iter().flatten().min();
         let planned = match due {
             _ if !self.worker.context.ready.fall_asleep() => Some(Duration::ZERO),
+            // What they are waiting for has come already.
+            _ if !self.stopping.is_empty() => Some(Duration::ZERO),
             due => due.map(|due| due.since(before)),
         };
         let waited = self.kernel.enter(planned);
@@ -344,19 +355,23 @@ impl<D: Dispatch, K: Kernel> Doorkeeper<D> for Uring<D, K> {
     }
 
     fn make_room(&mut self, newcomers: usize) -> bool {
+        let drained = self.kernel.is_drained();
         let (kernel, sockets, places) = (&self.kernel, &self.sockets, &self.places);
         let shed = self.worker.shed(self.now, newcomers, |key| {
             served::find(sockets, places, key)
                 .and_then(|at| sockets.get(at))
-                .is_none_or(|socket| kernel.is_quiet(socket.socket()))
+                .is_none_or(|socket| drained && kernel.is_quiet(socket.socket()))
         });
         shed.inspect(|key| self.serve_key(*key)).is_some()
     }
 
     fn stop_connection(&mut self, key: Key) {
-        self.read_once(key);
-        self.worker.handle_stop(key, self.now);
-        self.serve_key(key);
+        if let Some(at) = served::find(&self.sockets, &self.places, key)
+            && let Some(socket) = self.sockets.get_mut(at)
+        {
+            socket.heard = 0;
+            self.stopping.push(key);
+        }
     }
 
     fn cut_connection(&mut self, key: Key) {

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod kinds;
+mod unwelcome;
 
 use super::answers::{Answer, Reader};
 use super::random::Random;

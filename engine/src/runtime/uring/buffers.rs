@@ -108,7 +108,7 @@ impl Table {
     ///
     /// # Safety
     /// To be used while the table is there.
-    unsafe fn shared_tail<'a>(&self) -> &'a AtomicU16 {
+    pub(super) unsafe fn shared_tail<'a>(&self) -> &'a AtomicU16 {
         // SAFETY: the field lies within the table's first entry and is aligned; all accesses to it are atomic.
         unsafe { AtomicU16::from_ptr(self.base.as_ptr().byte_add(TAIL_OFFSET).cast()) }
     }

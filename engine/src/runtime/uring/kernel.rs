@@ -145,6 +145,9 @@ pub(super) trait Kernel {
     /// Takes what has completed.
     fn take_completions(&mut self, into: &mut Vec<Completion<Self::Socket>>);
 
+    /// Whether all that has completed so far has been taken.
+    fn is_drained(&mut self) -> bool;
+
     /// The table from which the kernel takes buffers.
     fn table(&mut self) -> &mut Table;
 
@@ -156,10 +159,7 @@ pub(super) trait Kernel {
     /// Who is at the other end; `None` if nobody is any more.
     fn introduce(&self, socket: &Self::Socket, listening: &Listening) -> Option<ConnectionInfo>;
 
-    /// Reads what is there, without waiting.
-    fn read(&self, socket: &Self::Socket, into: &mut [u8]) -> Result<usize, Errno>;
-
-    /// Whether nothing could be read now.
+    /// Whether nothing has come on the socket that was not received yet.
     fn is_quiet(&self, socket: &Self::Socket) -> bool;
 
     /// Ends the sending side.

@@ -253,6 +253,10 @@ impl Kernel for Ring {
         into.extend(self.ring.completion().map(|entry| complete(&entry)));
     }
 
+    fn is_drained(&mut self) -> bool {
+        self.ring.completion().is_empty() && !self.ring.submission().cq_overflow()
+    }
+
     fn table(&mut self) -> &mut Table {
         &mut self.table
     }
@@ -265,10 +269,6 @@ impl Kernel for Ring {
 
     fn introduce(&self, socket: &OwnedFd, listening: &Listening) -> Option<ConnectionInfo> {
         listening.info_of(socket)
-    }
-
-    fn read(&self, socket: &OwnedFd, into: &mut [u8]) -> Result<usize, Errno> {
-        rustix::net::recv(socket, into, RecvFlags::DONTWAIT).map(|(_, count)| count)
     }
 
     fn is_quiet(&self, socket: &OwnedFd) -> bool {

@@ -13,6 +13,9 @@ use rustix::io::Errno;
 /// How often a connection is served in one turn while it could go on at once.
 const SERVES_PER_TURN: usize = 16;
 
+/// Receives of a connection before it is told of a stop, if it keeps on sending.
+const HEARD_MAX: u8 = 4;
+
 /// The place of a connection's socket.
 pub(super) fn find<S>(sockets: &Slab<Socket<S>>, places: &[Key], key: Key) -> Option<Key> {
     let at = *places.get(key.index as usize)?;
@@ -81,6 +84,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         let count = count.min(lease.len());
         let wants = self.worker.advance_with(key, &mut lease, count, self.now);
         self.buffers.give_back(self.kernel.table(), id, lease);
+        socket.heard = socket.heard.saturating_add(1);
         let wanted = std::mem::replace(&mut socket.wanted, wants);
         if !wanted && !wants {
             socket.cease_receiving(&mut self.kernel, at);
@@ -307,29 +311,32 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         }
     }
 
-    /// Before a stop is told of: what has come but was not received yet was sent before it.
-    pub(super) fn read_once(&mut self, key: Key) {
+    /// Tells connections that the server stops, each of them once it has been given what had come by then.
+    pub(super) fn tell_of_stop(&mut self) {
+        let mut stopping = std::mem::take(&mut self.stopping);
+        let drained = self.kernel.is_drained();
+        stopping.retain(|key| self.is_told_later(*key, drained));
+        debug_assert!(self.stopping.is_empty());
+        self.stopping = stopping;
+    }
+
+    fn is_told_later(&mut self, key: Key, drained: bool) -> bool {
         let Some(at) = find(&self.sockets, &self.places, key) else {
-            return;
+            return false;
         };
-        let Some(socket) = self.sockets.get_mut(at) else {
-            return;
+        let Some(socket) = self.sockets.get(at) else {
+            return false;
         };
-        if socket.ended {
-            return self.serve(at);
+        let is_received_for = socket.wanted && socket.receive == Flight::Running;
+        if is_received_for
+            && socket.heard < HEARD_MAX
+            && !(drained && self.kernel.is_quiet(socket.socket()))
+        {
+            return true;
         }
-        if let Some(room) = self.worker.room(key) {
-            match self.kernel.read(socket.socket(), room) {
-                Ok(0) => {
-                    socket.ended = true;
-                    socket.end_due = true;
-                }
-                Ok(count) => self.worker.received(key, count),
-                // An error is told of by the operation that is in flight.
-                Err(_) => {}
-            }
-        }
+        self.worker.handle_stop(key, self.now);
         self.serve(at);
+        false
     }
 
     /// The connection is over. The socket is closed when the kernel is done with it, which is with the next wait.

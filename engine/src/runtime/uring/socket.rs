@@ -44,6 +44,8 @@ pub(super) struct Socket<S> {
     pub(super) ended: bool,
     /// The client's end has been received, and the connection is yet to be told.
     pub(super) end_due: bool,
+    /// What has been received since the server stops: so many times.
+    pub(super) heard: u8,
     /// Something was sent, and the worker has not drawn its conclusions from that yet.
     pub(super) unsettled: bool,
     /// The connection is over; what is in flight ends, and then the socket is closed.
@@ -62,6 +64,7 @@ impl<S> Socket<S> {
             wanted: false,
             ended: false,
             end_due: false,
+            heard: 0,
             unsettled: false,
             closing: false,
         }
