@@ -14,6 +14,7 @@ mod app;
 mod body;
 mod cap;
 mod child;
+mod churn;
 mod client;
 mod exchange;
 mod inflight;
