@@ -28,6 +28,7 @@ mod refusal;
 mod relaxed;
 mod response;
 mod server;
+mod spread;
 mod stop;
 mod task;
 mod timeout;
