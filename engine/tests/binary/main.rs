@@ -9,6 +9,7 @@
 mod activation;
 mod clients;
 mod commands;
+mod forbidden;
 mod fronts;
 mod instruments;
 mod program;
