@@ -8,6 +8,8 @@
 
 mod lending;
 
+mod pressure;
+
 use crate::admission::Permit;
 use crate::connection::Connection;
 use crate::context::Context;
@@ -208,26 +210,6 @@ impl<D: Dispatch> Worker<D> {
         }
     }
 
-    /// Too many linger: ends the one of this worker's that has for longest, for it has had the most time to read its
-    /// answer. Where there is none, the others are other workers', and the newcomer lingers beyond the bound.
-    fn shed_lingering(&mut self) {
-        if let Some(key) = self.shed_oldest_lingering() {
-            self.put_off(key);
-        }
-    }
-
-    fn shed_oldest_lingering(&mut self) -> Option<Key> {
-        while let Some(key) = self.shedding.next_lingering() {
-            if let Some(served) = self.connections.get_mut(key)
-                && served.connection.http.is_lingering()
-            {
-                served.connection.http.shed();
-                return Some(key);
-            }
-        }
-        None
-    }
-
     /// Does all that can be done for a connection now. What is to be written stands in [`Worker::output`] then.
     pub(crate) fn advance(&mut self, key: Key, now: Moment) {
         let Some(served) = self.connections.get_mut(key) else {
@@ -402,47 +384,6 @@ impl<D: Dispatch> Worker<D> {
     fn take_spawned(&mut self) {
         let mut spawned = std::mem::take(&mut *self.context.spawned.borrow_mut());
         spawned.drain(..).for_each(|task| self.tasks.add(task));
-    }
-
-    /// Makes room if the server is near its cap: the connection to serve next, which will then end. `newcomers` are to
-    /// be admitted and do not count yet. `is_quiet` says whether nothing has come on an idle connection's socket that
-    /// was not read yet.
-    pub(crate) fn shed(
-        &mut self,
-        now: Moment,
-        newcomers: usize,
-        mut is_quiet: impl FnMut(Key) -> bool,
-    ) -> Option<Key> {
-        let limits = &self.shared.limits;
-        if self.shared.admission.connections() + newcomers <= limits.idle_shed_connections() {
-            return None;
-        }
-        if let Some(key) = self.shed_oldest_lingering() {
-            return Some(key);
-        }
-        let interval = self.shared.limits.timer_resolution;
-        // What an earlier look has listed may all be busy or gone by now: the second look is at everybody.
-        for _ in 0..2 {
-            let candidates = self
-                .connections
-                .iter()
-                .map(|(key, served)| (key, &served.connection.http));
-            self.shedding.refill(now, interval, candidates);
-            while let Some((key, since)) = self.shedding.next() {
-                let Some(served) = self.connections.get_mut(key) else {
-                    continue;
-                };
-                let http = &mut served.connection.http;
-                // A client that has sent nothing but empty lines is as idle as one that has sent nothing.
-                let has_begun = served.connection.input.len() > 0 && !http.has_only_empty_lines();
-                if http.idle_since() == Some(since) && !has_begun && is_quiet(key) {
-                    http.shed();
-                    self.shedding.succeeded();
-                    return Some(key);
-                }
-            }
-        }
-        None
     }
 
     /// Begins the stop: every connection is to end when what it is doing is done. Returns them all, to be read once
