@@ -6,6 +6,7 @@ use crate::listener::{Accepted, Listening, Refused};
 use lanner_limits::{Limits, Moment, TokenBucket, Trip};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +107,11 @@ impl Accepting {
             drop(self.listeners.get(number).map(Listening::accept));
             self.reserve = reserve();
         }
+        self.pause(error, now);
+    }
+
+    /// Leaves newcomers in the queue for a moment, because of an error that passes.
+    pub(super) fn pause(&mut self, error: &io::Error, now: Moment) {
         // The counter counts each time; the log is told once in a while.
         if self
             .told_at
@@ -148,8 +154,9 @@ impl Accepting {
     pub(super) fn watch_through(&self, epoll: BorrowedFd<'_>, on: bool) -> io::Result<()> {
         for (number, listening) in (FIRST_LISTENER..).zip(&self.listeners) {
             if !on {
-                if let Err(error) = epoll::delete(epoll, listening.descriptor()) {
-                    tracing::error!(%error, "cannot pause a listener");
+                match epoll::delete(epoll, listening.descriptor()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(error) => tracing::error!(%error, "cannot pause a listener"),
                 }
                 continue;
             }

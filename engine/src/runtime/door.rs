@@ -27,6 +27,7 @@ pub(super) struct Door {
     stop: StopPlan,
     /// The driver has been told to watch the listeners.
     watching: bool,
+    has_watched: bool,
     closing: bool,
 }
 
@@ -44,6 +45,7 @@ impl Door {
             limits: shared.limits.clone(),
             stop: StopPlan::Running,
             watching: false,
+            has_watched: false,
             closing: false,
         }
     }
@@ -100,15 +102,26 @@ pub(super) trait Doorkeeper<D: Dispatch> {
     fn mind_the_door(&mut self) -> io::Result<()> {
         let now = self.now();
         let watch = self.door().accepting.resume(now);
-        self.watch(watch)?;
+        match self.watch(watch) {
+            // The kernel is short of memory or of watches, for which a neighbour may be to blame. It did before.
+            Err(error) if self.door().has_watched => self.door().accepting.pause(&error, now),
+            watched => watched?,
+        }
         self.follow_stop()
     }
 
     fn watch(&mut self, on: bool) -> io::Result<()> {
-        if std::mem::replace(&mut self.door().watching, on) == on {
+        if self.door().watching == on {
             return Ok(());
         }
-        self.watch_listeners(on)
+        if let Err(error) = self.watch_listeners(on) {
+            // None rather than some of them.
+            let _ = self.watch_listeners(false);
+            return Err(error);
+        }
+        self.door().watching = on;
+        self.door().has_watched |= on;
+        Ok(())
     }
 
     /// Takes the connections that a listener has, as many as a turn may.
