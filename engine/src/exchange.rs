@@ -178,12 +178,19 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// The free slot that is used next.
+    #[inline]
     fn spare(&mut self, connection: Key) -> u32 {
-        self.free.last().copied().unwrap_or_else(|| {
-            let index = self.add_slot(connection);
-            self.free.push(index);
-            index
-        })
+        match self.free.last() {
+            Some(index) => *index,
+            None => self.add_spare(connection),
+        }
+    }
+
+    #[cold]
+    fn add_spare(&mut self, connection: Key) -> u32 {
+        let index = self.add_slot(connection);
+        self.free.push(index);
+        index
     }
 
     /// Takes the slot of [`Exchanges::spare_head`] for the request whose head was parsed there, from `piece`.

@@ -138,8 +138,9 @@ pub struct Connection {
     deadlines: Deadlines,
     read_rate: ReadRate,
     write_rate: WriteRate,
-    /// The least rate at which the last answer is to be taken; it may go out long after its exchange is over.
-    min_response_rate: Option<MinRate>,
+    /// What the app has set in place of `LANNER_MIN_RESPONSE_RATE` for the last answer, which may go out long after its
+    /// exchange is over.
+    min_response_rate: Option<Option<MinRate>>,
     requests: u64,
     /// The status of the last answer.
     answered: Option<Status>,
@@ -174,7 +175,7 @@ impl Connection {
             deadlines.set(Timer::Age, now + with_jitter(age, seed));
         }
         Self {
-            min_response_rate: limits.response_rate(),
+            min_response_rate: None,
             limits,
             receive: Receive::Head(HeadScan::default()),
             transmit: Transmit::Idle,

@@ -159,7 +159,7 @@ impl Connection {
             min_body_rate: self.limits.body_rate(),
             ..Exchange::IDLE
         };
-        self.min_response_rate = self.limits.response_rate();
+        self.min_response_rate = None;
         if has_body {
             self.read_rate = ReadRate::default();
         }
@@ -199,8 +199,8 @@ impl Connection {
         if let Some(rate) = overrides.min_body_rate {
             self.exchange.min_body_rate = rate;
         }
-        if let Some(rate) = overrides.min_response_rate {
-            self.min_response_rate = rate;
+        if overrides.min_response_rate.is_some() {
+            self.min_response_rate = overrides.min_response_rate;
         }
         if let Some(max) = overrides.max_body {
             self.exchange.max_body = max;
@@ -401,7 +401,10 @@ impl Connection {
             self.backlog = true;
             // The client is busy with the last answer; the time for its next request has not begun.
             self.deadlines.clear(Timer::KeepAlive);
-            if let (Some(rate), true) = (self.min_response_rate, queued > 0) {
+            let rate = self
+                .min_response_rate
+                .unwrap_or_else(|| self.limits.response_rate());
+            if let (Some(rate), true) = (rate, queued > 0) {
                 let deadline = self
                     .write_rate
                     .on_queued(now, queued as u64, unsent as u64, rate);
