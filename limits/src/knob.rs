@@ -162,7 +162,7 @@ knobs! {
         size(0, GIB), trips ChunkExtensions;
 
     /// Whether lines must end in CR LF and fields must not be folded. Turning it off relaxes these two only, for very old
-    /// clients; what tells one request from the next is never relaxed.
+    /// clients; what tells one request from the next is never relaxed, and such fields (and Host) may not be folded even so.
     h1_strict "LANNER_H1_STRICT" "limits.h1.strict": bool = true => "true", Flag;
 
     /// Takes `https://` targets on listeners without TLS too. Without this they are answered 421: whoever sent one

@@ -19,7 +19,7 @@ use crate::output::Output;
 use crate::receive::{BodyDecoder, Decoded, Event, Receive, Step};
 use crate::refusal::Refusal;
 use crate::response::{self, BodyLength, Circumstances, Framing, ResponseError, ResponseHead};
-use crate::scan::HeadScan;
+use crate::scan::{self, HeadScan};
 use crate::status::Status;
 use bytes::Bytes;
 use lanner_limits::{Deadlines, Limits, MinRate, Moment, ReadRate, Timer, Trip, WriteRate};

@@ -13,7 +13,7 @@
 use lanner_limits::{Limits, Trip};
 use memchr::memchr;
 
-use crate::field::is_token_byte;
+use crate::field::{is_named, is_token_byte, split_token};
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 
@@ -375,6 +375,22 @@ pub(crate) fn lint(input: &[u8], from: usize, to: usize) -> Result<(), Misbehavi
         }
     }
     Ok(())
+}
+
+/// Whether a field that says where a message ends, or whom it is for, continues on another line. Those who read folds do not
+/// all read them alike, and for these fields that is request smuggling.
+pub(crate) fn folds_framing(head: &[u8]) -> bool {
+    let mut framing = false;
+    head.split(|&byte| byte == b'\n').any(|line| {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return framing;
+        }
+        let (name, _) = split_token(line);
+        framing = is_named(name, b"host")
+            || is_named(name, b"content-length")
+            || is_named(name, b"transfer-encoding");
+        false
+    })
 }
 
 /// Joins continued field lines in place: each line end before a continuation becomes spaces (RFC 9112 section 5.2). The length,

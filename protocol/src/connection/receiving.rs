@@ -52,6 +52,9 @@ impl Connection {
         match scan.advance(input, &self.limits) {
             Ok(Some(end)) if end.folded => {
                 let at = end.start..end.end;
+                if scan::folds_framing(&input[at.clone()]) {
+                    return self.refuse_head(turn, input, Misbehaviour::ObsoleteFold.into());
+                }
                 Step::new(end.end, Event::FoldedHead { at })
             }
             Ok(Some(end)) => {
