@@ -52,6 +52,7 @@ impl fmt::Display for BoundAddress {
 /// Everything a server listens on, before it is given to the workers.
 pub(crate) struct Bound {
     endpoints: Vec<Endpoint>,
+    unix_paths: UnixPaths,
 }
 
 /// No two have the same address.
@@ -89,16 +90,24 @@ impl Bound {
     /// Binds everything that `limits` name, or fails as a whole.
     pub(crate) fn bind(limits: &Limits) -> Result<Self, StartError> {
         let mut endpoints = Vec::new();
+        // Dropped with an error, it takes back what was made before.
+        let mut unix_paths = UnixPaths::default();
         for listener in &wanted(limits) {
             bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
                 what: describe(listener),
                 source,
             })?;
+            if let ListenUrl::Unix { path, .. } = &listener.url {
+                unix_paths.0.push(path.into());
+            }
         }
         for endpoint in &mut endpoints {
             endpoint.form_group(limits.workers);
         }
-        Ok(Self { endpoints })
+        Ok(Self {
+            endpoints,
+            unix_paths,
+        })
     }
 
     pub(crate) fn addresses(&self) -> Vec<BoundAddress> {
@@ -108,16 +117,9 @@ impl Bound {
             .collect()
     }
 
-    /// The unix sockets to be unlinked in the end.
-    pub(crate) fn unix_paths(&self, limits: &Limits) -> UnixPaths {
-        let made = limits
-            .listeners
-            .iter()
-            .filter_map(|listener| match &listener.url {
-                ListenUrl::Unix { path, .. } => Some(PathBuf::from(path)),
-                _ => None,
-            });
-        UnixPaths(made.collect())
+    /// Takes the unix sockets that are to be unlinked in the end.
+    pub(crate) fn take_unix_paths(&mut self) -> UnixPaths {
+        std::mem::take(&mut self.unix_paths)
     }
 
     /// Takes each worker's share.

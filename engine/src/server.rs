@@ -193,8 +193,8 @@ impl Server {
     {
         let (backend, driver_reason) =
             Backend::choose(limits.driver, limits.workers).map_err(StartError::Driver)?;
-        let bound = Bound::bind(&limits)?;
-        let unix_paths = bound.unix_paths(&limits);
+        let mut bound = Bound::bind(&limits)?;
+        let unix_paths = bound.take_unix_paths();
         let info = Arc::new(ServerInfo {
             addresses: bound.addresses(),
             workers: limits.workers,
@@ -422,7 +422,7 @@ impl fmt::Display for StartError {
             Self::Listen { what, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 write!(
                     f,
-                    "cannot listen on {what}: the address is in use by another process"
+                    "cannot listen on {what}: the address is in use, by another process or another listener of this one"
                 )
             }
             Self::Listen { what, source } => write!(f, "cannot listen on {what}: {source}"),
