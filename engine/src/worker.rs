@@ -244,8 +244,15 @@ impl<D: Dispatch> Worker<D> {
         }
     }
 
-    /// Draws the conclusions of a turn, after the write.
-    pub(crate) fn settle(&mut self, key: Key, now: Moment) -> Verdict {
+    /// Draws the conclusions of a turn, after the write. `is_delivered` says whether the client has received all that was
+    /// written, and has sent nothing that was not read: only then can a close not become a reset, which would eat what is
+    /// still on its way (RFC 9112 section 9.6).
+    pub(crate) fn settle(
+        &mut self,
+        key: Key,
+        now: Moment,
+        is_delivered: impl FnOnce() -> bool,
+    ) -> Verdict {
         let Some(served) = self.connections.get_mut(key) else {
             return Verdict::Stale;
         };
@@ -274,6 +281,9 @@ impl<D: Dispatch> Worker<D> {
                 return Verdict::Again;
             }
             Fate::Flush { linger: true } if unsent == 0 => return Verdict::Shutdown,
+            Fate::Flush { linger: false } if unsent == 0 && !is_delivered() => {
+                return Verdict::Shutdown;
+            }
             Fate::Flush { linger: false } if unsent == 0 => {
                 return self.remove(key, Verdict::Close, now);
             }

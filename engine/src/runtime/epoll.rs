@@ -5,7 +5,7 @@
 
 use super::accepting::FIRST_LISTENER;
 use super::door::{Door, Doorkeeper};
-use super::{Setup, turn};
+use super::{Setup, delivery, turn};
 use crate::exchange::Dispatch;
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
@@ -180,7 +180,10 @@ impl<D: Dispatch> Epoll<D> {
         for _ in 0..SERVES_PER_TURN {
             self.worker.advance(key, self.now);
             self.write(key);
-            match self.worker.settle(key, self.now) {
+            let sockets = &self.sockets;
+            let is_delivered =
+                || socket(sockets, key).is_none_or(|socket| delivery::is_over(&socket.descriptor));
+            match self.worker.settle(key, self.now, is_delivered) {
                 Verdict::Again => {}
                 Verdict::Wait { read, write } => return self.watch(key, read, write),
                 Verdict::Shutdown => {

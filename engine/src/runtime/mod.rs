@@ -4,6 +4,7 @@
 //! nothing left to do. Its few verbs: accept, read, vectored write, wait until the worker's next deadline, wake.
 
 mod accepting;
+mod delivery;
 mod door;
 mod epoll;
 pub(crate) mod inherited;

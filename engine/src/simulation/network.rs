@@ -198,6 +198,12 @@ impl Network {
         }
     }
 
+    /// Whether nothing is on its way in either direction.
+    pub(crate) fn is_delivered(&self, client: usize) -> bool {
+        let wire = &self.clients[client].socket;
+        wire.inbound.is_empty() && wire.outbound.is_empty()
+    }
+
     /// Takes bytes that have arrived.
     pub(crate) fn take(&mut self, client: usize, bytes_max: usize) -> Vec<u8> {
         let inbound = &mut self.wire(client).inbound;

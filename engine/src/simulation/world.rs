@@ -304,7 +304,10 @@ impl<D: Dispatch> World<'_, D> {
         for _ in 0..16 {
             self.worker.advance(key, self.now);
             self.write(key);
-            let verdict = self.worker.settle(key, self.now);
+            let is_delivered = self
+                .socket(key)
+                .is_none_or(|socket| socket.inbound.is_empty() && socket.outbound.is_empty());
+            let verdict = self.worker.settle(key, self.now, || is_delivered);
             if let Some((_, client)) =
                 self.sockets[key.index as usize].filter(|(held, _)| *held == key)
             {

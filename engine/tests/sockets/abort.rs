@@ -1,6 +1,7 @@
 //! Clients that go away before their answer.
 
 use crate::app;
+use crate::client::{Client, End};
 use crate::server::{PATIENCE, serve};
 use lanner::{BodyError, Count, EndReason, Request, Response};
 use std::sync::mpsc::{Sender, channel};
@@ -15,6 +16,24 @@ impl Drop for Guard {
 }
 
 on_every_driver! {
+    fn a_close_that_the_client_asked_for_eats_no_answer_that_is_on_its_way(on) {
+        let server = serve(on, |_| {}, |_: Request| async {
+            Ok(Response::bytes(lanner::ContentType::BYTES, vec![b'x'; 60_000]))
+        });
+        for request in [
+            "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+            "GET / HTTP/1.0\r\n\r\n",
+        ] {
+            let mut client = Client::with_small_window(server.address());
+            client.send(request);
+            assert_eq!(client.head().status, 200);
+            // Closed now, the socket would answer this with a reset.
+            client.send("\r\n");
+            let (rest, end) = client.rest();
+            assert_eq!((rest.len(), end), (60_000, End::Closed), "{request:?}");
+        }
+    }
+
     fn a_reset_drops_the_apps_future_at_its_await(on) {
         let (sender, events) = channel();
         let server = serve(on, |_| {}, move |_: Request| {

@@ -254,7 +254,7 @@ impl<D: Dispatch> Doorkeeper<D> for Hub<D> {
             tracing::error!(%error, "a connection cannot be watched");
             let mut worker = self.shell.worker.borrow_mut();
             worker.handle_reset(key);
-            worker.settle(key, now);
+            worker.settle(key, now, || true);
         }
     }
 
@@ -267,7 +267,7 @@ impl<D: Dispatch> Doorkeeper<D> for Hub<D> {
             return false;
         };
         worker.advance(key, now);
-        let news = match worker.settle(key, now) {
+        let news = match worker.settle(key, now, || true) {
             Verdict::Close => News::CLOSED,
             Verdict::Reset => News::CLOSED | News::RESET,
             Verdict::Wait { .. } | Verdict::Again | Verdict::Shutdown | Verdict::Stale => {

@@ -12,6 +12,7 @@ use super::operation::{Outcome, end, poll_operation, read_into, write_from};
 use super::piece::{self, Piece};
 use super::shell::{News, Shell, Slot};
 use crate::exchange::Dispatch;
+use crate::runtime::delivery;
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
 use lanner_limits::Moment;
@@ -347,7 +348,8 @@ impl<'a, D: Dispatch> Served<'a, D> {
             self.deliver(&mut worker);
             worker.advance(self.key, now);
             self.borrow_output(&mut worker);
-            match worker.settle(self.key, now) {
+            let is_delivered = || delivery::is_over(self.slot.socket);
+            match worker.settle(self.key, now, is_delivered) {
                 Verdict::Again => {}
                 Verdict::Shutdown => {
                     let _ = rustix::net::shutdown(self.slot.socket, Shutdown::Write);

@@ -433,6 +433,10 @@ impl Kernel for Fake {
         self.network.borrow().arrived(socket.client()) == Arrived::Nothing
     }
 
+    fn is_delivered(&self, socket: &Socket) -> bool {
+        self.network.borrow().is_delivered(socket.client())
+    }
+
     fn shut_down(&self, socket: &Socket) {
         self.network.borrow_mut().shut_down(socket.client());
     }

@@ -162,6 +162,9 @@ pub(super) trait Kernel {
     /// Whether nothing has come on the socket that was not received yet.
     fn is_quiet(&self, socket: &Self::Socket) -> bool;
 
+    /// Whether the client has received all that was sent to it, and sent nothing that was not received.
+    fn is_delivered(&self, socket: &Self::Socket) -> bool;
+
     /// Ends the sending side.
     fn shut_down(&self, socket: &Self::Socket);
 

@@ -10,6 +10,7 @@ use super::kernel::{Completion, Kernel, Kind, Operation, Token};
 use super::sending::Slice;
 use crate::listener::Listening;
 use crate::request::ConnectionInfo;
+use crate::runtime::delivery;
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
@@ -274,6 +275,10 @@ impl Kernel for Ring {
     fn is_quiet(&self, socket: &OwnedFd) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         rustix::net::recv(socket, &mut [0u8], flags) == Err(Errno::AGAIN)
+    }
+
+    fn is_delivered(&self, socket: &OwnedFd) -> bool {
+        delivery::is_over(socket)
     }
 
     fn shut_down(&self, socket: &OwnedFd) {

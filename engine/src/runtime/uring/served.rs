@@ -31,7 +31,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
             // More than any limit on descriptors allows.
             self.sockets.remove(at);
             self.worker.handle_reset(key);
-            self.worker.settle(key, self.now);
+            self.worker.settle(key, self.now, || true);
             return;
         }
         let index = key.index as usize;
@@ -247,7 +247,12 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
                 self.unsettled.push(at);
                 return;
             }
-            match self.worker.settle(key, self.now) {
+            let (kernel, sockets) = (&self.kernel, &self.sockets);
+            let is_delivered = || {
+                let socket = sockets.get(at);
+                socket.is_none_or(|socket| kernel.is_delivered(socket.socket()))
+            };
+            match self.worker.settle(key, self.now, is_delivered) {
                 Verdict::Again => {
                     self.worker.advance(key, self.now);
                     self.tell_of_end(at);
