@@ -162,9 +162,8 @@ impl Output {
         if self.lent_bytes > 0 || self.is_drained() {
             return false;
         }
-        debug_assert!(to.is_empty());
+        debug_assert!(to.is_empty() && to.buffer.is_empty());
         std::mem::swap(self, to);
-        self.clear();
         self.lent_bytes = to.len();
         true
     }

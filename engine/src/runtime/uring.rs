@@ -99,8 +99,9 @@ struct Uring<D: Dispatch, K: Kernel> {
     wake: Flight,
     reactor: Flight,
     now: Moment,
-    /// Connections that sent something since the last wait.
+    /// Connections that sent something since the last wait, and those that did before it.
     unsettled: Vec<Key>,
+    settling: Vec<Key>,
     /// Connections that are to be told of the stop.
     stopping: Vec<Key>,
     /// Completions of operations that nobody waits for. There can be none: the tests look.
@@ -129,6 +130,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
             reactor: Flight::Idle,
             now,
             unsettled: Vec::new(),
+            settling: Vec::new(),
             stopping: Vec::new(),
             strays: 0,
             broken: None,
@@ -158,13 +160,9 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         // What was sent before the wait, and nothing that is sent in this turn.
-        let mut unsettled = std::mem::take(&mut self.unsettled);
+        std::mem::swap(&mut self.unsettled, &mut self.settling);
         self.handle_completions();
-        self.settle_all(&mut unsettled);
-        if self.unsettled.is_empty() {
-            // For the memory.
-            self.unsettled = unsettled;
-        }
+        self.settle_all();
         self.let_in();
         self.serve_due();
         self.mind_the_door()?;

@@ -17,6 +17,7 @@ mod child;
 mod churn;
 mod client;
 mod exchange;
+mod forbidden;
 mod inflight;
 mod listener;
 mod load;

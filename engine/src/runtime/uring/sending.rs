@@ -137,7 +137,9 @@ impl Spares {
     /// Takes back what the kernel is done with.
     pub(super) fn keep(&mut self, mut sending: Box<Sending>) {
         if self.spares.len() < SPARES_MAX {
-            sending.output().abandon();
+            if !sending.output().is_empty() {
+                sending.output.abandon();
+            }
             sending.output.shrink_to(SPARE_BYTES_MAX);
             self.spares.push(sending);
         }

@@ -273,8 +273,8 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     }
 
     /// Draws the conclusions for sends that did not complete at once.
-    pub(super) fn settle_all(&mut self, unsettled: &mut Vec<Key>) {
-        for at in unsettled.drain(..) {
+    pub(super) fn settle_all(&mut self) {
+        while let Some(at) = self.settling.pop() {
             if let Some(socket) = self.sockets.get_mut(at)
                 && std::mem::take(&mut socket.unsettled)
                 && !socket.closing
