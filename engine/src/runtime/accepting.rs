@@ -35,6 +35,8 @@ pub(super) struct Accepting {
     /// When the log was told that accepting fails.
     told_at: Option<Moment>,
     rate: Option<TokenBucket>,
+    /// Connections count against `LANNER_MAX_CONNECTION_RATE_PER_IP`.
+    counts_addresses: bool,
     counters: Arc<WorkerCounters>,
 }
 
@@ -56,6 +58,7 @@ impl Accepting {
             paused_until: None,
             told_at: None,
             rate,
+            counts_addresses: limits.max_connection_rate_per_ip.is_some(),
             counters,
         }
     }
@@ -64,9 +67,10 @@ impl Accepting {
         &self.listeners
     }
 
-    /// Whether each connection must be asked for: there is a rate to keep to, or others wait for them too.
+    /// Whether each connection must be asked for: there is a rate to keep to, others wait for them too, or it must be known
+    /// who even those were that are gone already, for only accept(2) can say.
     pub(super) fn takes_one_by_one(&self, number: usize) -> bool {
-        self.rate.is_some() || self.listeners[number].shared
+        self.rate.is_some() || self.counts_addresses || self.listeners[number].shared
     }
 
     /// How many connections to take now that a listener has some.

@@ -17,7 +17,6 @@ mod child;
 mod churn;
 mod client;
 mod exchange;
-mod forbidden;
 mod inflight;
 mod listener;
 mod load;
