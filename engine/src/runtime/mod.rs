@@ -11,6 +11,8 @@ pub(crate) mod inherited;
 #[cfg(feature = "monoio")]
 mod monoio;
 mod reactor;
+#[cfg(feature = "monoio")]
+mod tasks;
 mod turn;
 mod uring;
 

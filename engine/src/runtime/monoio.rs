@@ -1,22 +1,18 @@
-//! The second backend: monoio, on its io_uring driver where a probe says that every worker can have its ring, on its
-//! epoll driver elsewhere. A thin shell: one task per connection (`served`) carries bytes between its socket and the
-//! worker, and the main future (`hub`) does everything else once a turn.
+//! Another backend: monoio, on its io_uring driver where a probe says that every worker can have its ring, on its epoll
+//! driver elsewhere. The shell is the one for all runtimes of tasks.
 
-mod hub;
-mod operation;
-mod piece;
 mod ring;
-mod served;
-mod shell;
+mod tasks;
 
 pub(crate) use ring::Ring;
 
 use super::Setup;
+use super::tasks::Hub;
 use crate::exchange::Dispatch;
-use hub::Hub;
 use monoio::{Driver, LegacyDriver, Runtime, RuntimeBuilder};
 use std::io;
 use std::mem::ManuallyDrop;
+use tasks::MonoioTasks;
 
 /// Runs a worker until it has stopped: on a ring, or on monoio's epoll driver without one.
 pub(super) fn run<D: Dispatch>(
@@ -38,7 +34,7 @@ fn block_on<D: Dispatch>(
     setup: Setup<D>,
     started: impl FnOnce(),
 ) -> io::Result<()> {
-    let hub = Hub::new(setup)?;
+    let hub = Hub::<_, MonoioTasks>::new(setup)?;
     // Known fault of monoio 0.2.4: a runtime that is dropped with operations in flight frees the memory that the kernel
     // may still write to. After an orderly end nothing is in flight; after an error or a panic the runtime is leaked.
     let mut runtime = ManuallyDrop::new(runtime);

@@ -8,24 +8,23 @@
 //! What a peer can make us hold beyond the worker's own bounds is what one read brings in: it stays here while the
 //! worker wants no input, and no further read is begun.
 
-use super::operation::{Outcome, end, poll_operation, read_into, write_from};
 use super::piece::{self, Piece};
 use super::shell::{News, Shell, Slot};
+use super::{Canceller, Outcome, Tasks};
 use crate::exchange::Dispatch;
 use crate::runtime::delivery;
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
 use lanner_limits::Moment;
-use monoio::io::{CancelHandle, Canceller, Splitable};
-use monoio::net::UnixStream;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// How often a connection is served in one turn while it could go on at once.
 const SERVES_PER_TURN: usize = 16;
@@ -34,26 +33,30 @@ const SERVES_PER_TURN: usize = 16;
 ///
 /// # Errors
 /// If the socket cannot be registered.
-pub(super) fn spawn<D: Dispatch>(
+pub(super) fn spawn<D: Dispatch, T: Tasks>(
     shell: &Rc<Shell<D>>,
     socket: OwnedFd,
     key: Key,
 ) -> io::Result<()> {
-    // monoio's thinnest stream: receive, send and poll on a descriptor, which is all that TCP needs as well.
-    let stream = UnixStream::from_std(socket.into())?;
-    // SAFETY: the task owns the stream and with it the descriptor. It takes the slot out of the shell before it closes
-    // the stream, and uses the slot's socket only before that.
-    let socket = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
+    let descriptor = socket.as_raw_fd();
+    let (reader, writer) = T::adopt(socket)?;
+    // SAFETY: the task owns the two halves and with them the descriptor. It takes the slot out of the shell before it
+    // closes them, and uses the slot's socket only before that.
+    let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let slot = shell.open_slot(key, socket);
-    monoio::spawn(serve(shell.clone(), stream, slot));
+    T::spawn(serve::<D, T>(shell.clone(), reader, writer, slot));
     Ok(())
 }
 
 /// The task.
-async fn serve<D: Dispatch>(shell: Rc<Shell<D>>, stream: UnixStream, slot: Rc<Slot>) {
+async fn serve<D: Dispatch, T: Tasks>(
+    shell: Rc<Shell<D>>,
+    reader: T::Reader,
+    writer: T::Writer,
+    slot: Rc<Slot>,
+) {
     let _task = Task(shell.clone());
-    let (reader, writer) = stream.into_split();
-    let mut served = Served::new(&shell, &slot);
+    let mut served = Served::<D, T::Canceller>::new(&shell, &slot);
     // One that has not said anything yet gets no memory to say it into.
     if !slot.has_input() {
         served.park();
@@ -84,20 +87,22 @@ async fn serve<D: Dispatch>(shell: Rc<Shell<D>>, stream: UnixStream, slot: Rc<Sl
             if let Some(half) = writer.take_if(|_| served.lent.is_some())
                 && let Some(piece) = served.lent.take()
             {
-                write.set(Some(write_from(half, piece)));
+                write.set(Some(T::write(half, piece)));
             }
             if let Some(half) = reader.take_if(|_| served.may_read()) {
                 let (buffer, handle) = served.begin_read();
-                read.set(Some(read_into(half, buffer, handle)));
+                read.set(Some(T::read(half, buffer, handle)));
             }
         }
-        // monoio's epoll driver reads and writes within the poll: a peer that keeps the socket busy has had its share.
+        // monoio's epoll driver and glommio read and write within the poll: a peer that keeps the socket busy has had its
+        // share.
         shell.worker.borrow_mut().put_off(slot.key);
         Poll::Pending
     })
     .await;
     shell.close_slot(&slot);
-    end(slot.socket, reset, reader.is_none() || writer.is_none());
+    let in_flight = T::KEEPS_SOCKETS || reader.is_none() || writer.is_none();
+    end(slot.socket, reset, in_flight);
     // Operations in flight own memory that the kernel may still write to, and a reference to the descriptor: until they
     // have completed the socket is not closed.
     poll_fn(|context| {
@@ -116,10 +121,35 @@ async fn serve<D: Dispatch>(shell: Rc<Shell<D>>, stream: UnixStream, slot: Rc<Sl
         }
     })
     .await;
-    // Dropping the writing half alone would shut down the sending side, and a reset would come after what looks like
-    // the end.
     if let (Some(reader), Some(writer)) = (reader, writer) {
-        drop(reader.reunite(writer));
+        T::close(reader, writer);
+    }
+}
+
+/// Polls an operation, if there is one, and takes it away once it has completed.
+fn poll_operation<F: Future>(
+    operation: &mut Pin<&mut Option<F>>,
+    context: &mut Context<'_>,
+) -> Option<F::Output> {
+    let Poll::Ready(output) = operation.as_mut().as_pin_mut()?.poll(context) else {
+        return None;
+    };
+    operation.set(None);
+    Some(output)
+}
+
+/// Ends a connection on the wire, so far as closing the socket does not: with a reset if the peer must not take what
+/// it got for the whole, and so that operations in flight complete.
+fn end(socket: BorrowedFd<'_>, reset: bool, in_flight: bool) {
+    if reset {
+        // Dissolving a TCP connection sends a reset at once, without an end of the stream before it, and fails what is
+        // in flight. A unix socket refuses; closing it is all there is.
+        if rustix::net::connect_unspec(socket).is_err() {
+            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+        }
+    }
+    if in_flight {
+        let _ = rustix::net::shutdown(socket, Shutdown::Both);
     }
 }
 
@@ -159,7 +189,7 @@ enum Waiting {
 }
 
 /// The connection's state apart from the operations in flight.
-struct Served<'a, D: Dispatch> {
+struct Served<'a, D: Dispatch, C: Canceller> {
     shell: &'a Rc<Shell<D>>,
     key: Key,
     slot: &'a Slot,
@@ -175,7 +205,7 @@ struct Served<'a, D: Dispatch> {
     known: bool,
     /// To be written next.
     lent: Option<Piece>,
-    canceller: Canceller,
+    canceller: C,
     /// The server stops, and the worker is to be told once what had been sent before is read.
     stop: Option<Stop>,
     /// The connection was ended from outside.
@@ -192,7 +222,7 @@ enum Stop {
     Due,
 }
 
-impl<'a, D: Dispatch> Served<'a, D> {
+impl<'a, D: Dispatch, C: Canceller> Served<'a, D, C> {
     fn new(shell: &'a Rc<Shell<D>>, slot: &'a Slot) -> Self {
         Self {
             shell,
@@ -206,7 +236,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
             waiting: Waiting::Here,
             known: false,
             lent: None,
-            canceller: Canceller::new(),
+            canceller: C::default(),
             stop: None,
             ended: None,
         }
@@ -247,8 +277,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
         }
         if self.reading {
             self.waiting = Waiting::GivingUp;
-            // On monoio's epoll driver this wakes the very task that runs: once, not for ever.
-            self.canceller = std::mem::take(&mut self.canceller).cancel();
+            self.canceller.cancel();
         } else {
             self.park();
         }
@@ -272,7 +301,7 @@ impl<'a, D: Dispatch> Served<'a, D> {
         self.wants_read && self.waiting == Waiting::Here && matches!(self.arrived, Arrived::Nothing)
     }
 
-    fn begin_read(&mut self) -> (Vec<u8>, CancelHandle) {
+    fn begin_read(&mut self) -> (Vec<u8>, C::Handle) {
         self.reading = true;
         let buffer = self.shell.spare.borrow_mut().take_for_reading(self.large);
         (buffer, self.canceller.handle())

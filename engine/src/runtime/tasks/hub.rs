@@ -1,15 +1,15 @@
 //! The worker's main future. It runs once after all connections' tasks: answers what is no read or write of a
 //! connection, tells the tasks of what is due, and ends the turn. So input goes before timers.
 //!
-//! Everything but the connections' reads and writes stands in one epoll of our own, which monoio watches as one
-//! descriptor on either of its drivers: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the
-//! sockets of silent connections.
+//! Everything but the connections' reads and writes stands in one epoll of our own, which the runtime watches as one
+//! descriptor: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the sockets of silent
+//! connections.
 //!
-//! Known fault of monoio 0.2.4: its wakers must not reach another thread. None does: whoever is elsewhere writes to the
-//! worker's eventfd, and the hub tells the task.
+//! Known fault of monoio 0.2.4, and of glommio (issue 194, mended since by a queue between threads): its wakers must not
+//! reach another thread. None does: whoever is elsewhere writes to the worker's eventfd, and the hub tells the task.
 
-use super::served;
 use super::shell::{News, Shell};
+use super::{Tasks, served};
 use crate::context;
 use crate::exchange::Dispatch;
 use crate::runtime::accepting::FIRST_LISTENER;
@@ -18,12 +18,11 @@ use crate::runtime::{Setup, turn};
 use crate::slab::Key;
 use crate::worker::{Verdict, Worker};
 use lanner_limits::Moment;
-use monoio::net::UnixStream;
-use monoio::time::Sleep;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -37,7 +36,7 @@ const REACTOR: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
 
 /// See the file's comment.
-pub(super) struct Hub<D: Dispatch> {
+pub(in crate::runtime) struct Hub<D: Dispatch, T: Tasks> {
     shell: Rc<Shell<D>>,
     door: Door,
     /// When the sleep in progress ends.
@@ -47,10 +46,11 @@ pub(super) struct Hub<D: Dispatch> {
     /// Kept for their memory.
     due: Vec<Key>,
     events: Vec<Event>,
+    runtime: PhantomData<T>,
 }
 
-impl<D: Dispatch> Hub<D> {
-    pub(super) fn new(setup: Setup<D>) -> io::Result<Self> {
+impl<D: Dispatch, T: Tasks> Hub<D, T> {
+    pub(in crate::runtime) fn new(setup: Setup<D>) -> io::Result<Self> {
         let Setup {
             mut worker,
             listeners,
@@ -71,29 +71,29 @@ impl<D: Dispatch> Hub<D> {
             ending: false,
             due: Vec::new(),
             events: Vec::with_capacity(EVENTS_PER_TURN),
+            runtime: PhantomData,
         })
     }
 
     /// Serves until the worker has stopped. Nothing is in flight then.
-    pub(super) async fn run(mut self, started: impl FnOnce()) -> io::Result<()> {
-        // A stream only in name: all that is asked of it is whether it is readable.
-        let watched = UnixStream::from_std(self.shell.hub.try_clone()?.into())?;
-        let mut watch = pin!(Some(watched.readable(false)));
-        let mut sleep = pin!(None::<Sleep>);
+    pub(in crate::runtime) async fn run(mut self, started: impl FnOnce()) -> io::Result<()> {
+        let watched = T::watch(self.shell.hub.as_fd())?;
+        let mut watch = pin!(Some(T::readable(&watched)));
+        let mut sleep = pin!(None::<T::Sleep>);
         self.mind_the_door()?;
         started();
         poll_fn(|context| {
             self.shell.set_hub_waker(context.waker());
             self.shell.begin_turn();
-            // On the ring the watch is in flight until the wait that was hurried has ended it.
-            let idle = has_completed(&mut watch, context) || monoio::utils::is_legacy();
+            // A watch that may not be dropped is in flight until the wait that was hurried has ended it.
+            let idle = has_completed(&mut watch, context) || T::watch_can_be_dropped();
             if self.ending && idle {
                 return Poll::Ready(Ok(()));
             }
             if self.shell.looks_first() {
                 if watch.is_none() {
                     self.answer();
-                    watch.set(Some(watched.readable(false)));
+                    watch.set(Some(T::readable(&watched)));
                 }
                 if let Err(error) = self.tell_of_due() {
                     return Poll::Ready(Err(error));
@@ -105,7 +105,7 @@ impl<D: Dispatch> Hub<D> {
             }
             // The ring reports with the next turn what its epoll driver knows at once.
             if watch.is_none() {
-                watch.set(Some(watched.readable(false)));
+                watch.set(Some(T::readable(&watched)));
             }
             let more = has_completed(&mut watch, context);
             if has_completed(&mut sleep, context) {
@@ -164,11 +164,11 @@ impl<D: Dispatch> Hub<D> {
         Ok(())
     }
 
-    /// All tasks have run: has monoio wait until something happens or is due.
+    /// All tasks have run: has the runtime wait until something happens or is due.
     fn end_turn(
         &mut self,
         more: bool,
-        sleep: &mut Pin<&mut Option<Sleep>>,
+        sleep: &mut Pin<&mut Option<T::Sleep>>,
         context: &mut Context<'_>,
     ) {
         let worker = self.shell.worker.borrow();
@@ -191,7 +191,7 @@ impl<D: Dispatch> Hub<D> {
         match (planned, due) {
             (Some(Duration::ZERO), _) => return self.hurry(&worker.context),
             (Some(planned), Some(due)) if self.armed.is_none_or(|armed| due < armed) => {
-                sleep.set(Some(monoio::time::sleep(planned)));
+                sleep.set(Some(T::sleep(planned)));
                 self.armed = Some(due);
             }
             _ => return,
@@ -205,13 +205,13 @@ impl<D: Dispatch> Hub<D> {
     /// Has the coming wait end at once.
     ///
     /// Known fault of monoio 0.2.4: tasks that wake one another keep its ring from reaping completions, and one that
-    /// wakes itself even keeps the others from running. So whoever has more to do goes through a wait like everybody
-    /// else.
+    /// wakes itself even keeps the others from running. glommio 0.9 does not look at its rings either while tasks wake
+    /// one another, until a timer of 100 ms cuts them short. So whoever has more to do goes through a wait like
+    /// everybody else.
     fn hurry(&self, context: &context::Context) {
-        if monoio::utils::is_legacy() {
-            // With a task in its queue, the epoll driver asks for events without waiting for any.
+        if T::spawning_hurries() {
             let shell = self.shell.clone();
-            monoio::spawn(async move {
+            T::spawn(async move {
                 shell.enter();
             });
         } else {
@@ -221,7 +221,7 @@ impl<D: Dispatch> Hub<D> {
     }
 }
 
-impl<D: Dispatch> Doorkeeper<D> for Hub<D> {
+impl<D: Dispatch, T: Tasks> Doorkeeper<D> for Hub<D, T> {
     type Socket = OwnedFd;
 
     fn door(&mut self) -> &mut Door {
@@ -250,7 +250,7 @@ impl<D: Dispatch> Doorkeeper<D> for Hub<D> {
 
     fn open(&mut self, key: Key, descriptor: OwnedFd) {
         let now = self.shell.now();
-        if let Err(error) = served::spawn(&self.shell, descriptor, key) {
+        if let Err(error) = served::spawn::<D, T>(&self.shell, descriptor, key) {
             tracing::error!(%error, "a connection cannot be watched");
             let mut worker = self.shell.worker.borrow_mut();
             worker.handle_reset(key);

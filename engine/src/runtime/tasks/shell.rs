@@ -28,7 +28,7 @@ const QUIET_AFTER: Duration = Duration::from_millis(250);
 /// See the file's comment.
 pub(super) struct Shell<D: Dispatch> {
     pub(super) worker: RefCell<Worker<D>>,
-    /// Our own epoll, which stands as one descriptor in monoio's driver: for whatever is no read or write of a
+    /// Our own epoll, which stands as one descriptor in the runtime's: for whatever is no read or write of a
     /// connection.
     pub(super) hub: OwnedFd,
     pub(super) spare: RefCell<Spare>,

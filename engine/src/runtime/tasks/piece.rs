@@ -1,7 +1,6 @@
 //! Owned memory for the kernel to read from and write to, and the little of it that a worker keeps for reuse.
 
 use lanner_protocol::Lent;
-use monoio::buf::IoBuf;
 
 /// What a connection reads into: an idle one gives it back after a moment, so this is held by those that are active.
 const READ_BYTES: usize = 4 * 1024;
@@ -15,17 +14,18 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// What remains to be written of some bytes lent from a connection's output.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(in crate::runtime) struct Piece {
     bytes: Lent,
     written: usize,
 }
 
 impl Piece {
-    pub(super) fn new(bytes: Lent) -> Self {
+    pub(in crate::runtime) fn new(bytes: Lent) -> Self {
         Self { bytes, written: 0 }
     }
 
-    fn rest(&self) -> &[u8] {
+    /// What is to be written. It lies on the heap, or is static: it stays where it is when the piece is moved.
+    pub(in crate::runtime) fn rest(&self) -> &[u8] {
         let bytes = match &self.bytes {
             Lent::Buffer(bytes) => &bytes[..],
             Lent::Shared(bytes) => &bytes[..],
@@ -34,22 +34,9 @@ impl Piece {
     }
 
     /// Takes note that `count` bytes were written. Returns whether some are left.
-    pub(super) fn advance(&mut self, count: usize) -> bool {
+    pub(in crate::runtime) fn advance(&mut self, count: usize) -> bool {
         self.written += count.min(self.rest().len());
         !self.rest().is_empty()
-    }
-}
-
-// SAFETY: the bytes lie on the heap (or are static), behind a `Vec` or `Bytes` that nobody changes while the kernel has
-// the piece: monoio owns it until then. Moving the piece moves the pointer to them, not the bytes. All bytes of `rest`
-// are initialised, and the pointer and the length are those of the same slice.
-unsafe impl IoBuf for Piece {
-    fn read_ptr(&self) -> *const u8 {
-        self.rest().as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.rest().len()
     }
 }
 
@@ -111,8 +98,6 @@ mod tests {
             let mut piece = Piece::new(lent);
             assert!(piece.advance(2));
             assert_eq!(piece.rest(), b"llo");
-            assert_eq!(piece.bytes_init(), 3);
-            assert!(std::ptr::eq(piece.read_ptr(), piece.rest().as_ptr()));
             assert!(!piece.advance(3));
         }
     }
