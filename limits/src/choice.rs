@@ -54,6 +54,8 @@ choices! {
         Monoio = "monoio",
         /// monoio, on epoll.
         MonoioEpoll = "monoio-epoll",
+        /// glommio, on io_uring, in builds that have it.
+        Glommio = "glommio",
     }
 
     /// The shape of the access log.

@@ -49,8 +49,9 @@ knobs! {
     pin "LANNER_PIN" "server.pin": Pin = Pin::Auto => "auto", one_of::<Pin>();
 
     /// What drives the sockets. `auto` is our own on io_uring (`uring`), or on epoll where the kernel does not let us, and
-    /// the log says why; `monoio` likewise runs on io_uring or on epoll. A driver named explicitly that cannot run at all is
-    /// a start-up error, so that nobody measures another one than they think.
+    /// the log says why; `monoio` likewise runs on io_uring or on epoll; `glommio` is in builds with the cargo feature of
+    /// that name, and runs on io_uring only. A driver named explicitly that cannot run at all is a start-up error, so that
+    /// nobody measures another one than they think.
     driver "LANNER_DRIVER" "server.driver": Driver = Driver::Auto => "auto", one_of::<Driver>();
 
     /// Connections that the kernel completes and holds for us before accept. A burst of reconnects after a restart must

@@ -130,7 +130,7 @@ fn every_mistake_is_reported_at_once_and_names_variable_value_and_range() {
     ]);
     has(&[
         "LANNER_DRIVER=\"kqueue\"",
-        "auto, uring, epoll, monoio or monoio-epoll",
+        "auto, uring, epoll, monoio, monoio-epoll or glommio",
     ]);
     has(&["LANNER_H1_STRICT=\"yes\"", "true or false"]);
     has(&["LANNER_LISTEN=", "TLS is not built into this version"]);

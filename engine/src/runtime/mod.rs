@@ -7,11 +7,13 @@ mod accepting;
 mod delivery;
 mod door;
 mod epoll;
+#[cfg(feature = "glommio")]
+mod glommio;
 pub(crate) mod inherited;
 #[cfg(feature = "monoio")]
 mod monoio;
 mod reactor;
-#[cfg(feature = "monoio")]
+#[cfg(any(feature = "glommio", feature = "monoio"))]
 mod tasks;
 mod turn;
 mod uring;
@@ -40,6 +42,9 @@ pub(crate) enum Backend {
     /// monoio's, on epoll.
     #[cfg(feature = "monoio")]
     MonoioEpoll,
+    /// glommio's, on io_uring.
+    #[cfg(feature = "glommio")]
+    Glommio,
 }
 
 /// What one worker's thread runs on.
@@ -90,7 +95,17 @@ impl Backend {
             #[cfg(not(feature = "monoio"))]
             Driver::Monoio | Driver::MonoioEpoll => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "this build does not have the monoio backend",
+                "this build does not have the monoio backend: it was made without the cargo feature `monoio`",
+            )),
+            #[cfg(feature = "glommio")]
+            Driver::Glommio => {
+                glommio::probe(workers)?;
+                Ok((Self::Glommio, "asked for"))
+            }
+            #[cfg(not(feature = "glommio"))]
+            Driver::Glommio => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this build does not have the glommio backend: it was made without the cargo feature `glommio`",
             )),
         }
     }
@@ -104,6 +119,8 @@ impl Backend {
             Self::Monoio(_) => "monoio",
             #[cfg(feature = "monoio")]
             Self::MonoioEpoll => "monoio-epoll",
+            #[cfg(feature = "glommio")]
+            Self::Glommio => "glommio",
         }
     }
 
@@ -120,6 +137,27 @@ impl Backend {
             Self::Monoio(ring) => monoio::run(Some(ring), setup, started),
             #[cfg(feature = "monoio")]
             Self::MonoioEpoll => monoio::run(None, setup, started),
+            #[cfg(feature = "glommio")]
+            Self::Glommio => glommio::run(setup, started),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[cfg(not(feature = "glommio"))]
+    #[test]
+    fn a_build_without_glommio_names_the_feature() {
+        let told = Backend::choose(Driver::Glommio, 1).unwrap_err().to_string();
+        assert!(told.contains("cargo feature `glommio`"), "{told}");
+    }
+
+    #[test]
+    fn what_is_chosen_by_itself_is_our_own() {
+        let (chosen, reason) = Backend::choose(Driver::Auto, 1).unwrap();
+        assert!(["uring", "epoll"].contains(&chosen.name()), "{reason}");
     }
 }

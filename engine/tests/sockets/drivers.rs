@@ -19,6 +19,8 @@ macro_rules! on_every_driver {
             #[test] fn epoll() { crate::drivers::run(Driver::Epoll, super::$name); }
             #[test] fn monoio() { crate::drivers::run(Driver::Monoio, super::$name); }
             #[test] fn monoio_epoll() { crate::drivers::run(Driver::MonoioEpoll, super::$name); }
+            #[cfg(feature = "glommio")]
+            #[test] fn glommio() { crate::drivers::run(Driver::Glommio, super::$name); }
         }
     )+};
 }
