@@ -4,8 +4,8 @@
 //! Known faults of glommio 0.9 that nothing can be done about here: it sets none of the ring's flags that make one cheap
 //! (DEFER_TASKRUN and its kin), drives three rings where one would do, and keeps a thread for blocking calls beside each
 //! worker, which nobody uses. It frees a task without dropping what its header holds, so the eventfd of an executor that
-//! has run one stays open for as long as the process lives (issue 448): one for each worker of each server that was
-//! started, and one for each probe.
+//! has run one stays open for as long as the process lives (DataDog/glommio issue 448, mended in no release): one for
+//! each worker of each server that was started, and one for each probe.
 
 mod tasks;
 

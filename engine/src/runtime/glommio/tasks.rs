@@ -2,7 +2,8 @@
 //!
 //! glommio reads and writes at once, by system call, and its ring says when that is worth another try. So the kernel
 //! never has our memory, and an operation may be dropped at any time. No stream here has a timeout: one of a read that
-//! was polled and dropped would stay armed (known fault of glommio 0.9), and the worker has its own deadlines.
+//! was polled and dropped would stay armed (known fault of glommio 0.9, glommio/glommio issue 67), and the worker has its
+//! own deadlines. It sends without MSG_NOSIGNAL, which is why SIGPIPE must be ignored, as it is by Rust's start-up code.
 
 use crate::runtime::tasks::{Canceller, Outcome, Piece, Tasks};
 use futures_io::{AsyncRead, AsyncWrite};
@@ -113,9 +114,10 @@ impl Tasks for GlommioTasks {
 
     /// Into the queue by its name: a task that is spawned without one runs at once, within the one that spawns it.
     fn spawn(task: impl Future<Output = ()> + 'static) {
-        if let Ok(task) = glommio::spawn_local_into(task, TaskQueueHandle::default()) {
-            task.detach();
-        }
+        let spawned = glommio::spawn_local_into(task, TaskQueueHandle::default());
+        spawned
+            .expect("an executor has its first queue for as long as it lives")
+            .detach();
     }
 
     fn spawning_hurries() -> bool {

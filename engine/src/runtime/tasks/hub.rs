@@ -5,7 +5,7 @@
 //! descriptor: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the sockets of silent
 //! connections.
 //!
-//! Known fault of monoio 0.2.4, and of glommio (issue 194, mended since by a queue between threads): its wakers must not
+//! Known fault of monoio 0.2.4, and of early glommio (its issue 194): its wakers must not
 //! reach another thread. None does: whoever is elsewhere writes to the worker's eventfd, and the hub tells the task.
 
 use super::shell::{News, Shell};
