@@ -5,8 +5,8 @@
 //! descriptor: the worker's eventfd, the reactor of outgoing sockets, the listeners, and the sockets of silent
 //! connections.
 //!
-//! Known fault of monoio 0.2.4, and of early glommio (its issue 194): its wakers must not
-//! reach another thread. None does: whoever is elsewhere writes to the worker's eventfd, and the hub tells the task.
+//! Known fault of monoio 0.2.4, and of early glommio (DataDog/glommio issue 194): its wakers must not reach another
+//! thread. None does: whoever is elsewhere writes to the worker's eventfd, and the hub tells the task.
 
 use super::shell::{News, Shell};
 use super::{Tasks, served};
