@@ -63,10 +63,7 @@ impl Backend {
     pub(crate) fn choose(driver: Driver, workers: usize) -> io::Result<(Self, &'static str)> {
         match driver {
             Driver::Auto => Ok(match uring::Rings::make(workers) {
-                Ok(rings) => (
-                    Self::Uring(rings),
-                    "io_uring can be used, and is the fastest",
-                ),
+                Ok(rings) => (Self::Uring(rings), "io_uring can be used here"),
                 Err(error) => {
                     let reason = format!("io_uring cannot be used: {error}");
                     // Once for each start of a server.
