@@ -2,7 +2,7 @@
 //!
 //! A worker reads every connection into one large buffer. What is consumed within the turn costs no memory at all. A
 //! request that lives across turns holds a [`Lease`], and the worker takes another buffer; so that slow requests
-//! cannot pin all of them, [`Pool::share`] copies small pieces out once a quarter of the pool is out. What a
+//! cannot pin all of them, [`Pool::share`] copies pieces out once too many buffers are out. What a
 //! connection has received and not consumed (half a head, say) moves to the smallest buffer that holds it.
 
 use std::cell::RefCell;
