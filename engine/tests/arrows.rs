@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &str, Option<&[&str]>)] = &[
     (
         "protocol",
         "lanner-protocol",
-        Some(&["lanner-limits", "httparse", "bytes", "memchr"]),
+        Some(&["lanner-limits", "httparse", "bytes", "memchr", "wide"]),
     ),
     ("engine", "lanner", None),
     ("loadtest", "lanner-loadtest", None),

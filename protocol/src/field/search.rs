@@ -3,6 +3,10 @@
 //! What is searched is a few dozen bytes long: calling and setting up a search made for longer texts, such as `memchr`,
 //! would cost more than the search itself.
 
+use wide::u8x16;
+
+/// Bytes looked at together.
+const LANES: usize = 16;
 const WORD: usize = size_of::<u64>();
 const LOW_BITS: u64 = u64::from_ne_bytes([0x01; WORD]);
 const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; WORD]);
@@ -21,9 +25,24 @@ pub(crate) fn first_space_or_control(text: &[u8]) -> Option<usize> {
     first_less_or_delete::<b'!'>(text)
 }
 
-/// The place of the first byte that is less than `LEAST`, or DEL. By words: 2 instructions a byte rather than 7.
+/// The place of the first byte that is less than `LEAST`, or DEL: 11 instructions for 16 bytes, 10 for 8 of the rest.
 #[inline]
 fn first_less_or_delete<const LEAST: u8>(text: &[u8]) -> Option<usize> {
+    let (lanes, rest) = text.as_chunks::<LANES>();
+    for (index, bytes) in lanes.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        let found = bytes.simd_le(u8x16::splat(LEAST - 1)) | bytes.simd_eq(u8x16::splat(DELETE));
+        let marks = found.to_bitmask();
+        if marks != 0 {
+            return Some(index * LANES + marks.trailing_zeros() as usize);
+        }
+    }
+    let at = first_less_or_delete_by_words::<LEAST>(rest)?;
+    Some(lanes.len() * LANES + at)
+}
+
+#[inline]
+fn first_less_or_delete_by_words<const LEAST: u8>(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<WORD>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
@@ -47,6 +66,27 @@ const fn repeat(byte: u8) -> u64 {
 #[inline]
 fn less(word: u64, least: u8) -> u64 {
     word.wrapping_sub(repeat(least))
+}
+
+/// How many bytes at the front of `text` are letters, digits and hyphens, of which nearly every field name consists. Where
+/// fewer than 16 bytes are left it may give less, down to nothing.
+#[inline]
+pub(crate) fn leading_plain(text: &[u8]) -> usize {
+    let (lanes, _) = text.as_chunks::<LANES>();
+    for (index, bytes) in lanes.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        // Setting this bit makes letters lower-case, and letters of no other byte.
+        let letters = (bytes | u8x16::splat(0x20)) - u8x16::splat(b'a');
+        let digits = bytes - u8x16::splat(b'0');
+        let plain = letters.simd_lt(u8x16::splat(26))
+            | digits.simd_lt(u8x16::splat(10))
+            | bytes.simd_eq(u8x16::splat(b'-'));
+        let marks = plain.to_bitmask();
+        if marks != 0xffff {
+            return index * LANES + marks.trailing_ones() as usize;
+        }
+    }
+    lanes.len() * LANES
 }
 
 /// How many bytes at the front of `text` are in the table. The compiler unrolls the search of an array: 4 instructions a
@@ -98,6 +138,26 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn plain_bytes_are_told_apart_from_all_others_at_every_place() {
+        for at in 0..48 {
+            for byte in 0..=255u8 {
+                let mut text = [b'z'; 64];
+                text[at] = byte;
+                let is_plain = byte.is_ascii_alphanumeric() || byte == b'-';
+                let wanted = if is_plain { 64 } else { at };
+                assert_eq!(leading_plain(&text), wanted, "{byte:#04x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_plain_bytes_may_be_found_at_the_end_of_a_text_but_never_more() {
+        for len in 0..40 {
+            assert_eq!(leading_plain(&vec![b'a'; len]), len / 16 * 16);
         }
     }
 
