@@ -4,6 +4,7 @@
 //! side is faster. How fast it goes does not matter, so it is as plain as can be.
 
 use crate::scenario::Scenario;
+use crate::subject::Subject;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -70,7 +71,34 @@ impl Load {
         Ok(())
     }
 
+    /// Goes through the mix `cycles` times with a server that goes in steps of a round: it waits within each round until
+    /// the next one has been written. The last one's answers are not read.
+    ///
+    /// # Errors
+    /// If an answer is wrong or does not come, or the server has ended.
+    pub fn run_in_steps(&mut self, cycles: u64, server: &mut Subject) -> io::Result<()> {
+        let end = self.number + cycles * self.scenario.cycle();
+        self.write_round()?;
+        while self.number < end {
+            server.await_step()?;
+            self.write_round()?;
+            server.step()?;
+            self.read_round()?;
+        }
+        Ok(())
+    }
+
     fn round(&mut self) -> io::Result<()> {
+        self.write_round()?;
+        self.read_round()?;
+        let is_read = |connection: &Connection| connection.received.is_empty();
+        match self.connections.iter().all(is_read) {
+            true => Ok(()),
+            false => Err(io::Error::other("more came than was asked for")),
+        }
+    }
+
+    fn write_round(&mut self) -> io::Result<()> {
         let depth = self.scenario.depth();
         for connection in &mut self.connections {
             self.request.clear();
@@ -80,12 +108,13 @@ impl Load {
             }
             connection.socket.write_all(&self.request)?;
         }
+        Ok(())
+    }
+
+    fn read_round(&mut self) -> io::Result<()> {
         for connection in &mut self.connections {
-            for _ in 0..depth {
+            for _ in 0..self.scenario.depth() {
                 connection.expect(&self.right)?;
-            }
-            if !connection.received.is_empty() {
-                return Err(io::Error::other("more came than was asked for"));
             }
         }
         Ok(())

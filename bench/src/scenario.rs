@@ -65,6 +65,11 @@ impl Scenario {
         }
     }
 
+    /// Requests of one round: all that are written before an answer is read.
+    pub fn round(self) -> usize {
+        self.connections() * self.depth()
+    }
+
     /// Requests after which every connection has sent each head of the mix as often as any other. Figures are means
     /// over multiples of it.
     pub fn cycle(self) -> u64 {

@@ -2,10 +2,10 @@
 
 use crate::obstacle::Obstacle;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Subject {
     child: Child,
+    /// What it prints.
+    output: Option<BufReader<ChildStdout>>,
     /// Where it serves.
     pub address: SocketAddr,
     /// The thread id of its worker.
@@ -45,18 +47,42 @@ impl Subject {
         let name = format!("{command:?}");
         let mut child = command.spawn().map_err(Obstacle::failed(&name))?;
         let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            let read = BufReader::new(out).read_line(&mut line);
+        let mut output = child.stdout.take().map(BufReader::new);
+        if let Some(output) = &mut output {
+            let read = output.read_line(&mut line);
             read.map_err(Obstacle::failed(&name))?;
         }
         match parse(&line) {
             Some((address, process, worker)) => Ok(Self {
                 child,
+                output,
                 address,
                 worker,
                 process,
             }),
             None => Err(failure(child, &name)),
+        }
+    }
+
+    /// Waits until it is at the end of a step, if it goes in steps.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn await_step(&mut self) -> io::Result<()> {
+        match &mut self.output {
+            Some(output) => output.read_exact(&mut [0]),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Lets it take the next one.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn step(&mut self) -> io::Result<()> {
+        match &mut self.child.stdin {
+            Some(input) => input.write_all(b"."),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lanner_bench::budget::{self, Budgets};
-use lanner_bench::instructions;
+use lanner_bench::instructions::Case;
 use lanner_bench::scenario::Scenario;
 use lanner_bench::system_calls::Kind;
 use std::collections::HashSet;
@@ -20,9 +20,7 @@ fn every_line_is_measured_by_a_test() {
         let scenario = Scenario::KeepAlive64;
         measured.insert(format!("{}.monoio.{}", kind.name(), scenario.name()));
     }
-    for scenario in instructions::SCENARIOS {
-        measured.insert(format!("instructions.{}", scenario.name()));
-    }
+    measured.extend(Case::ALL.into_iter().map(Case::key));
     let budgets = Budgets::read(&budget::path()).unwrap();
     let unknown: Vec<_> = budgets
         .keys()

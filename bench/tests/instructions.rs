@@ -3,16 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use lanner_bench::budget::{self, Budgets};
-use lanner_bench::instructions;
-use lanner_bench::scenario::Scenario;
+use lanner_bench::instructions::{self, Case};
 use lanner_bench::subject::tool;
 use lanner_bench::toolchain::{Toolchain, release_build};
 
-fn check(scenario: Scenario) {
-    let key = format!("instructions.{}", scenario.name());
+fn check(driver: &str, scenario: &str) {
+    let case = Case::named(driver, scenario).unwrap();
+    let key = case.key();
     let measured = tool("valgrind")
         .and_then(|()| release_build())
-        .and_then(|steady| instructions::measure(&steady, scenario));
+        .and_then(|steady| instructions::measure(&steady, case));
     let measured = match measured {
         Ok(measured) => measured,
         Err(obstacle) => return obstacle.skip(&key),
@@ -25,20 +25,35 @@ fn check(scenario: Scenario) {
 
 #[test]
 fn a_kept_alive_request_keeps_its_budget() {
-    check(Scenario::KeepAlive);
+    check("epoll", "keep-alive");
+}
+
+#[test]
+fn a_request_of_one_of_many_connections_keeps_its_budget() {
+    check("epoll", "keep-alive-64");
 }
 
 #[test]
 fn a_pipelined_request_keeps_its_budget() {
-    check(Scenario::Pipelined16);
+    check("epoll", "pipelined-16");
 }
 
 #[test]
 fn an_upload_keeps_its_budget() {
-    check(Scenario::Upload);
+    check("epoll", "upload-64k");
 }
 
 #[test]
 fn a_streamed_answer_keeps_its_budget() {
-    check(Scenario::Chunked);
+    check("epoll", "chunked");
+}
+
+#[test]
+fn on_the_ring_a_request_of_one_of_many_connections_keeps_its_budget() {
+    check("uring", "keep-alive-64");
+}
+
+#[test]
+fn on_the_ring_a_pipelined_request_keeps_its_budget() {
+    check("uring", "pipelined-16");
 }

@@ -4,15 +4,17 @@
 //!     cargo run --release -p lanner-bench --bin budgets
 //!     cargo run --release -p lanner-bench --bin budgets -- --update
 //!     cargo run --release -p lanner-bench --bin budgets -- --profile keep-alive
+//!     cargo run --release -p lanner-bench --bin budgets -- --profile keep-alive-64 --driver uring
 //!
-//! The last one leaves a profile for `callgrind_annotate` instead.
+//! The last two leave a profile for `callgrind_annotate` instead.
 
 use lanner_bench::budget::{self, Budgets};
+use lanner_bench::instructions::{self, Case};
 use lanner_bench::obstacle::Obstacle;
 use lanner_bench::scenario::Scenario;
 use lanner_bench::system_calls::Kind;
 use lanner_bench::toolchain::{Toolchain, release_build};
-use lanner_bench::{allocations, instructions, system_calls};
+use lanner_bench::{allocations, system_calls};
 use lanner_loadtest::arguments::{Failure, Flag, Program};
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,14 +42,21 @@ const PROGRAM: Program = Program {
             default: None,
             about: "Only run this one under callgrind, and keep its profile in the current directory.",
         },
+        Flag {
+            name: "driver",
+            value: Some("NAME"),
+            default: Some("epoll"),
+            about: "The driver to profile: epoll or uring.",
+        },
     ],
 };
 
 fn main() -> ExitCode {
     PROGRAM.start(|arguments| {
         let steady = release_build().map_err(fatal)?;
-        if let Some(name) = arguments.text("profile") {
-            return profile(&steady, name);
+        if let Some(scenario) = arguments.text("profile") {
+            let driver = arguments.text("driver").unwrap_or_default();
+            return profile(&steady, driver, scenario);
         }
         let mut budgets = Budgets::read(&budget::path()).map_err(Failure::Run)?;
         let here = Toolchain::here().map_err(fatal)?;
@@ -79,12 +88,12 @@ fn main() -> ExitCode {
     })
 }
 
-fn profile(steady: &Path, name: &str) -> Result<(), Failure> {
-    let scenario = Scenario::named(name)
-        .ok_or_else(|| Failure::Usage(format!("there is no scenario {name}")))?;
-    let out = format!("callgrind.out.{name}");
-    instructions::profile(steady, scenario, PROFILE_CYCLES, Path::new(&out)).map_err(fatal)?;
-    let requests = PROFILE_CYCLES * scenario.cycle();
+fn profile(steady: &Path, driver: &str, scenario: &str) -> Result<(), Failure> {
+    let case = Case::named(driver, scenario)
+        .ok_or_else(|| Failure::Usage(format!("{scenario} is not counted on {driver}")))?;
+    let out = format!("callgrind.out.{driver}.{scenario}");
+    instructions::profile(steady, case, PROFILE_CYCLES, Path::new(&out)).map_err(fatal)?;
+    let requests = PROFILE_CYCLES * case.scenario.cycle();
     println!("{requests} requests; now: callgrind_annotate {out}");
     Ok(())
 }
@@ -108,10 +117,9 @@ fn measure(steady: &Path) -> Result<Vec<(String, f64)>, Failure> {
             }
         }
     }
-    for scenario in instructions::SCENARIOS {
-        let figure = told(instructions::measure(steady, scenario))?;
-        let key = format!("instructions.{}", scenario.name());
-        measured.extend(figure.map(|figure| (key, figure)));
+    for case in Case::ALL {
+        let figure = told(instructions::measure(steady, case))?;
+        measured.extend(figure.map(|figure| (case.key(), figure)));
     }
     Ok(measured)
 }
