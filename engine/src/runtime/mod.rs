@@ -63,7 +63,7 @@ impl Backend {
     pub(crate) fn choose(driver: Driver, workers: usize) -> io::Result<(Self, &'static str)> {
         match driver {
             Driver::Auto => Ok(match uring::Rings::make(workers) {
-                Ok(rings) => (Self::Uring(rings), "io_uring can be used here"),
+                Ok(rings) => Self::on_rings(rings, "io_uring can be used here"),
                 Err(error) => {
                     let reason = format!("io_uring cannot be used: {error}");
                     // Once for each start of a server.
@@ -72,7 +72,7 @@ impl Backend {
             }),
             Driver::Uring => {
                 let rings = uring::Rings::make(workers)?;
-                Ok((Self::Uring(rings), "asked for"))
+                Ok(Self::on_rings(rings, "asked for"))
             }
             Driver::Epoll => Ok((Self::Epoll, "asked for")),
             #[cfg(feature = "monoio")]
@@ -105,6 +105,15 @@ impl Backend {
                 "this build does not have the glommio backend: it was made without the cargo feature `glommio`",
             )),
         }
+    }
+
+    fn on_rings(rings: uring::Rings, reason: &'static str) -> (Self, &'static str) {
+        let reason = match rings.stepped_down() {
+            None => reason,
+            // Once for each start of a server.
+            Some(size) => format!("{reason}, with rings of {size}").leak(),
+        };
+        (Self::Uring(rings), reason)
     }
 
     /// The name in logs.

@@ -35,8 +35,9 @@ const TRIED: Entries = Entries {
     completion: 16,
 };
 
-/// How often, and how far apart, smaller rings are tried after larger ones could not all be made.
-const TRIES: u32 = 100;
+/// How often, and how far apart, smaller rings are tried after larger ones could not all be made. The kernel gives back the
+/// memory of those 20 to 36 ms after they were closed, of one as of four (Linux 6.18).
+const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// How many waits something may take that is carried over a ring, and how long each of them.
@@ -45,7 +46,10 @@ const WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// The rings of a server that is about to start, one for each worker.
 #[derive(Clone)]
-pub(crate) struct Rings(Arc<Mutex<Vec<Ring>>>);
+pub(crate) struct Rings {
+    rings: Arc<Mutex<Vec<Ring>>>,
+    stepped_down: Option<Arc<str>>,
+}
 
 impl fmt::Debug for Rings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +71,20 @@ impl Rings {
         let made = making
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the probe panicked")));
-        made.map(|rings| Self(Arc::new(Mutex::new(rings))))
+        made.map(
+            |Made {
+                 rings,
+                 stepped_down,
+             }| Self {
+                rings: Arc::new(Mutex::new(rings)),
+                stepped_down: stepped_down.map(Arc::from),
+            },
+        )
+    }
+
+    /// If they are smaller ones: which, and why.
+    pub(in crate::runtime) fn stepped_down(&self) -> Option<&str> {
+        self.stepped_down.as_deref()
     }
 
     /// Takes one worker's.
@@ -77,25 +94,63 @@ impl Rings {
     }
 
     fn all(&self) -> std::sync::MutexGuard<'_, Vec<Ring>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn make_all_somehow(workers: usize) -> io::Result<Vec<Ring>> {
+/// What could be had, rings for example.
+#[derive(Debug, PartialEq, Eq)]
+struct Made<T> {
+    rings: Vec<T>,
+    /// Which rings instead of which, and why.
+    stepped_down: Option<String>,
+}
+
+fn make_all_somehow(workers: usize) -> io::Result<Made<Ring>> {
+    step_down(workers, Ring::new, carry_a_byte)
+}
+
+/// Makes a large one for each worker, or else a small one. `check` is done while all of them are there, so that what it
+/// needs is not theirs.
+fn step_down<T>(
+    workers: usize,
+    make: impl Fn(Entries) -> io::Result<T>,
+    check: impl Fn() -> io::Result<()>,
+) -> io::Result<Made<T>> {
     let [large, small] = SIZES;
-    match make_all(workers, large) {
-        Err(error) if is_out_of_memory(&error) => again_and_again(|| make_all(workers, small)),
-        made => made,
-    }
+    let mut rings = Vec::new();
+    let shortage = match complete(&mut rings, workers, || make(large)).and_then(|()| check()) {
+        Err(error) if is_out_of_memory(&error) => error,
+        made => {
+            return made.map(|()| Made {
+                rings,
+                stepped_down: None,
+            });
+        }
+    };
+    rings.clear();
+    // Those that there are already are kept: their memory would be as slow to come back as that of the large ones.
+    again_and_again(|| {
+        complete(&mut rings, workers, || make(small))?;
+        check()
+    })?;
+    let stepped_down = format!("{small} instead of {large}: {shortage}");
+    Ok(Made {
+        rings,
+        stepped_down: Some(stepped_down),
+    })
 }
 
-fn make_all(workers: usize, entries: Entries) -> io::Result<Vec<Ring>> {
-    let rings = (0..workers)
-        .map(|_| Ring::new(entries))
-        .collect::<io::Result<Vec<_>>>()?;
-    // While all of them are there, so that this one's memory is not theirs.
-    carry_a_byte()?;
-    Ok(rings)
+/// Makes those that are missing.
+fn complete<T>(
+    rings: &mut Vec<T>,
+    workers: usize,
+    make: impl Fn() -> io::Result<T>,
+) -> io::Result<()> {
+    while rings.len() < workers {
+        rings.push(make()?);
+    }
+    Ok(())
 }
 
 fn again_and_again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -213,6 +268,7 @@ fn failed(what: &str, result: Result<u32, Errno>) -> io::Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn every_worker_gets_a_ring_and_can_make_it_its_own() {
@@ -227,6 +283,72 @@ mod tests {
                 .unwrap();
         }
         assert!(rings.take().is_err());
+    }
+
+    /// A maker of rings that locks as much for each as the real one, of so many KiB in all. What large ones had comes back
+    /// with the second attempt to make a small one.
+    fn scarce(kibibytes: u32) -> impl Fn(Entries) -> io::Result<Entries> {
+        let (left, lent, attempts) = (Cell::new(kibibytes), Cell::new(0), Cell::new(0));
+        move |entries| {
+            let is_large = entries == SIZES[0];
+            let price = if is_large { 136 } else { 36 };
+            attempts.set(attempts.get() + u32::from(!is_large));
+            if attempts.get() == 2 {
+                left.set(left.get() + lent.take());
+            }
+            if left.get() < price {
+                return Err(Errno::NOMEM.into());
+            }
+            left.set(left.get() - price);
+            if is_large {
+                lent.set(lent.get() + price);
+            }
+            Ok(entries)
+        }
+    }
+
+    #[test]
+    fn all_rings_are_large_or_all_are_small_and_it_is_said() {
+        let [large, small] = SIZES;
+        let made = step_down(2, scarce(272), || Ok(())).unwrap();
+        assert_eq!((made.rings, made.stepped_down), (vec![large; 2], None));
+        for kibibytes in [271, 136, 100] {
+            let made = step_down(2, scarce(kibibytes), || Ok(())).unwrap();
+            assert_eq!(made.rings, [small; 2], "{kibibytes}");
+            let told = made.stepped_down.unwrap();
+            for part in ["256/1024", "1024/4096", "Cannot allocate memory"] {
+                assert!(told.contains(part), "{told}");
+            }
+        }
+        let error = step_down(2, scarce(60), || Ok(())).unwrap_err();
+        assert!(is_out_of_memory(&error));
+    }
+
+    #[test]
+    fn rings_step_down_for_want_of_memory_only() {
+        let asked = Cell::new(0);
+        let make = |_| {
+            asked.set(asked.get() + 1);
+            Err::<(), _>(io::Error::from(Errno::PERM))
+        };
+        assert!(step_down(2, make, || Ok(())).is_err());
+        assert_eq!(asked.get(), 1);
+    }
+
+    #[test]
+    fn a_check_that_wants_memory_has_rings_step_down_too() {
+        let checks = Cell::new(0);
+        let check = || {
+            checks.set(checks.get() + 1);
+            if checks.get() == 1 {
+                Err(Errno::NOMEM.into())
+            } else {
+                Ok(())
+            }
+        };
+        let made = step_down(1, Ok, check).unwrap();
+        assert_eq!(made.rings, [SIZES[1]]);
+        assert!(made.stepped_down.is_some());
     }
 
     #[test]

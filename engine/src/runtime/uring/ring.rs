@@ -16,6 +16,7 @@ use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -40,6 +41,12 @@ pub(super) struct Entries {
     pub(super) submission: u32,
     /// Completions; what does not fit is kept by the kernel and costs more.
     pub(super) completion: u32,
+}
+
+impl fmt::Display for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} entries", self.submission, self.completion)
+    }
 }
 
 /// A ring and the table of its buffers.
