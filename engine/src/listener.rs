@@ -92,7 +92,11 @@ impl Bound {
         let mut endpoints = Vec::new();
         // Dropped with an error, it takes back what was made before.
         let mut unix_paths = UnixPaths::default();
-        for listener in &wanted(limits) {
+        let wanted = wanted(limits).map_err(|source| StartError::Listen {
+            what: "what systemd passed".into(),
+            source,
+        })?;
+        for listener in &wanted {
             bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
                 what: describe(listener),
                 source,
@@ -183,22 +187,22 @@ impl Named {
 }
 
 /// What to listen on: what was configured, else what systemd passed, else the default.
-fn wanted(limits: &Limits) -> Vec<Listener> {
+fn wanted(limits: &Limits) -> io::Result<Vec<Listener>> {
     let configured =
         !limits.listen.is_empty() || limits.listeners.iter().any(|one| one.name != "0");
     let passed = if configured {
         Vec::new()
     } else {
-        inherited::activation()
+        inherited::activation()?
     };
     if passed.is_empty() {
-        return limits.listeners.clone();
+        return Ok(limits.listeners.clone());
     }
     let listener = |(name, descriptor)| Listener {
         name,
         url: ListenUrl::Fd(descriptor),
     };
-    passed.into_iter().map(listener).collect()
+    Ok(passed.into_iter().map(listener).collect())
 }
 
 fn describe(listener: &Listener) -> String {
@@ -266,7 +270,7 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
         }
         ListenUrl::Fd(descriptor) => inherit(name, *descriptor, limits, into),
         ListenUrl::Systemd(wanted) => {
-            let passed = inherited::activation();
+            let passed = inherited::activation()?;
             let mut found = false;
             for (_, descriptor) in passed.iter().filter(|(name, _)| name == wanted) {
                 inherit(name.clone(), *descriptor, limits, into)?;

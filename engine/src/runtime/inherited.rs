@@ -10,31 +10,60 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The first descriptor that systemd passes.
 const FIRST_DESCRIPTOR: RawFd = 3;
 
+/// How many sockets may be passed.
+const PASSED_MAX: RawFd = 1024;
+
 /// Sockets that systemd passed: names and descriptors. Empty if it passed none, or to another process.
-pub(crate) fn activation() -> Vec<(String, RawFd)> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let for_us =
-        variable("LISTEN_PID").and_then(|pid| pid.parse().ok()) == Some(std::process::id());
-    let count = variable("LISTEN_FDS")
-        .and_then(|count| count.parse::<RawFd>().ok())
-        .unwrap_or(0);
-    if !for_us || !(1..=1024).contains(&count) {
-        return Vec::new();
-    }
+///
+/// # Errors
+/// If there are some for us, but nobody can know how many.
+pub(crate) fn activation() -> io::Result<Vec<(String, RawFd)>> {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name)?;
+        // What is no text is no number either, and the error shows it.
+        Some(value.to_string_lossy().into_owned())
+    };
+    passed(variable, std::process::id())
+}
+
+fn passed(
+    variable: impl Fn(&str) -> Option<String>,
+    process: u32,
+) -> io::Result<Vec<(String, RawFd)>> {
+    let Some(pid) = variable("LISTEN_PID") else {
+        return Ok(Vec::new());
+    };
+    let pid: u32 = number("LISTEN_PID", &pid, "the number of a process")?;
+    let Some(count) = variable("LISTEN_FDS").filter(|_| pid == process) else {
+        return Ok(Vec::new());
+    };
+    let meaning = format!("a number of sockets, {PASSED_MAX} at most");
+    let count = match number("LISTEN_FDS", &count, &meaning)? {
+        count @ 0..=PASSED_MAX => count,
+        _ => return Err(unreadable("LISTEN_FDS", &count, &meaning)),
+    };
     let names = variable("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').map(str::to_owned);
-    (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count)
-        .map(|descriptor| {
-            (
-                names.next().unwrap_or_else(|| "unknown".to_owned()),
-                descriptor,
-            )
-        })
-        .collect()
+    let sockets = (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count).map(|descriptor| {
+        let name = names.next().unwrap_or_else(|| "unknown".to_owned());
+        (name, descriptor)
+    });
+    Ok(sockets.collect())
+}
+
+/// A variable's value as the number that it must be.
+fn number<T: FromStr>(name: &str, value: &str, meaning: &str) -> io::Result<T> {
+    value.parse().map_err(|_| unreadable(name, value, meaning))
+}
+
+fn unreadable(name: &str, value: &str, meaning: &str) -> io::Error {
+    let told = format!("{name}={value} is not {meaning}");
+    io::Error::new(io::ErrorKind::InvalidInput, told)
 }
 
 /// Takes a duplicate of an inherited descriptor, which is left open.
@@ -144,6 +173,53 @@ mod tests {
 
     fn in_a_group(socket: &Socket) {
         socket.set_reuse_port(true).unwrap();
+    }
+
+    /// What is passed to process 7 with these variables.
+    fn passed_with(variables: &[(&str, &str)]) -> Result<Vec<(String, RawFd)>, String> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        passed(variable, 7).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn sockets_are_passed_by_number_and_by_name() {
+        let variables = [
+            ("LISTEN_PID", "7"),
+            ("LISTEN_FDS", "2"),
+            ("LISTEN_FDNAMES", "web"),
+        ];
+        let sockets = [("web".to_owned(), 3), ("unknown".to_owned(), 4)];
+        assert_eq!(passed_with(&variables).unwrap(), sockets);
+    }
+
+    #[test]
+    fn what_is_passed_to_nobody_or_to_another_process_is_not_ours() {
+        for pid in [&[("LISTEN_PID", "8")][..], &[]] {
+            for count in ["2", "abc"] {
+                let variables = [pid, &[("LISTEN_FDS", count)]].concat();
+                assert_eq!(passed_with(&variables), Ok(Vec::new()), "{variables:?}");
+            }
+        }
+        assert_eq!(passed_with(&[("LISTEN_PID", "7")]), Ok(Vec::new()));
+        let none = [("LISTEN_PID", "7"), ("LISTEN_FDS", "0")];
+        assert_eq!(passed_with(&none), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_an_error_that_names_its_variable() {
+        for count in ["abc", "", "-1", "1025", "2 ", "4294967298"] {
+            let variables = [("LISTEN_PID", "7"), ("LISTEN_FDS", count)];
+            let told = passed_with(&variables).unwrap_err();
+            assert!(
+                told.contains(&format!("LISTEN_FDS={count} is not")),
+                "{told}"
+            );
+        }
+        let told = passed_with(&[("LISTEN_PID", "x"), ("LISTEN_FDS", "1")]).unwrap_err();
+        assert!(told.contains("LISTEN_PID=x is not"), "{told}");
     }
 
     #[test]

@@ -114,3 +114,23 @@ fn a_set_of_sockets_is_one_address_and_loses_nobody() {
         );
     }
 }
+
+#[test]
+fn a_number_of_sockets_that_is_none_is_an_error_that_names_the_variable() {
+    for listen in [None, Some("systemd:web")] {
+        let script = "export LISTEN_PID=$$; exec \"$0\"";
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", script, env!("CARGO_BIN_EXE_lanner")])
+            .env_clear()
+            .env("LISTEN_FDS", "abc")
+            .envs(listen.map(|listen| ("LANNER_LISTEN", listen)));
+        let (status, said) = Process::start(&mut shell).end();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("LISTEN_FDS=abc is not a number of sockets"),
+            "{said}"
+        );
+        assert!(!said.contains("listening on"), "{said}");
+    }
+}
