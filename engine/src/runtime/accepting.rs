@@ -18,6 +18,10 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// for a client not to notice.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long it pauses when a connection was shed to make room: on a ring, the socket of one that was shed is closed a turn
+/// later.
+const SHED_PAUSE: Duration = Duration::from_millis(1);
+
 /// How long the log is spared more of the same.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -97,16 +101,22 @@ impl Accepting {
         if let (Some(rate), Err(Refused::None)) = (&mut self.rate, &accepted) {
             rate.give_back(1);
         }
-        if let Err(Refused::Exhausted(error)) = &accepted {
-            self.exhausted(number, error, now);
-        }
         accepted
     }
 
-    /// Descriptors or memory ran out: makes room, turns the one at the head of the queue away so that it need not
-    /// wait for nothing, and pauses.
-    pub(super) fn exhausted(&mut self, number: usize, error: &io::Error, now: Moment) {
+    /// Descriptors or memory ran out. If a connection was shed, the newcomer at the head of the queue has its place in a
+    /// moment. If none could be, the newcomer is turned away so that it need not wait for nothing, and accepting pauses.
+    pub(super) fn exhausted(
+        &mut self,
+        number: usize,
+        error: &io::Error,
+        has_shed: bool,
+        now: Moment,
+    ) {
         self.counters.add(Count::AcceptErrors);
+        if has_shed {
+            return self.pause_for(SHED_PAUSE, error, now);
+        }
         if self.reserve.take().is_some() {
             drop(self.listeners.get(number).map(Listening::accept));
             self.reserve = reserve();
@@ -116,15 +126,19 @@ impl Accepting {
 
     /// Leaves newcomers in the queue for a moment, because of an error that passes.
     pub(super) fn pause(&mut self, error: &io::Error, now: Moment) {
+        self.pause_for(EXHAUSTED_PAUSE, error, now);
+    }
+
+    fn pause_for(&mut self, pause: Duration, error: &io::Error, now: Moment) {
         // The counter counts each time; the log is told once in a while.
         if self
             .told_at
             .is_none_or(|told| now >= told + TELL_AGAIN_AFTER)
         {
             self.told_at = Some(now);
-            tracing::warn!(%error, "cannot accept; pausing for {EXHAUSTED_PAUSE:?} each time");
+            tracing::warn!(%error, "cannot accept; closing idle connections, or pausing where there are none");
         }
-        self.paused_until = Some(now + EXHAUSTED_PAUSE);
+        self.paused_until = Some(now + pause);
     }
 
     /// When a pause ends.

@@ -89,7 +89,8 @@ pub(super) trait Doorkeeper<D: Dispatch> {
     /// Begins to serve a connection of the worker's.
     fn open(&mut self, key: Key, socket: Self::Socket);
 
-    /// Sheds a connection if the server is near its cap. Returns whether it did; the place is free then.
+    /// Sheds a connection if the server is near its cap, or would be with so many newcomers. Returns whether it did; the
+    /// place is free then, and the socket is closed soon.
     fn make_room(&mut self, newcomers: usize) -> bool;
 
     /// The server stops: gives the worker what the client has sent by now, and then the news.
@@ -142,9 +143,24 @@ pub(super) trait Doorkeeper<D: Dispatch> {
                 self.admit(socket, info);
             }
             Err(Refused::Gone) => {}
-            Err(Refused::None | Refused::Exhausted(_)) => return false,
+            Err(Refused::None) => return false,
+            Err(Refused::Exhausted(error)) => {
+                self.exhausted(number, &error);
+                return false;
+            }
         }
         true
+    }
+
+    /// A listener has a connection, but descriptors or memory ran out: sheds one, as at the cap, or turns the newcomer away.
+    fn exhausted(&mut self, number: usize, error: &io::Error) {
+        // The server is at a cap of the system's, however far from its own.
+        let as_at_the_cap = self.door().limits.max_connections;
+        let has_shed = self.make_room(as_at_the_cap);
+        let now = self.now();
+        self.door()
+            .accepting
+            .exhausted(number, error, has_shed, now);
     }
 
     /// Begins to serve a connection that was accepted, or closes it if it is one too many.

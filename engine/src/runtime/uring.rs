@@ -261,10 +261,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
                 Arrival::Knock => self.accept(number),
                 Arrival::Failure(
                     errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM),
-                ) => {
-                    let now = self.now;
-                    self.door.accepting.exhausted(number, &errno.into(), now);
-                }
+                ) => self.exhausted(number, &errno.into()),
                 // Of the connection, which is gone, or of the operation, which was cancelled.
                 Arrival::Failure(_) => {}
             }

@@ -93,6 +93,8 @@ pub(super) struct Client {
     switched: Vec<u8>,
     /// Answers that must come although the server stops.
     owed: Option<usize>,
+    /// How many answers must have come if it is shed after it was last found quiet.
+    owed_if_shed: Option<usize>,
 }
 
 impl Client {
@@ -118,6 +120,7 @@ impl Client {
             stays: false,
             switched: Vec::new(),
             owed: None,
+            owed_if_shed: None,
         }
     }
 
@@ -284,6 +287,17 @@ impl Client {
         } else {
             sent.min(next)
         });
+    }
+
+    /// The server found that nothing has come: it may shed this client now, if it has answered everything.
+    pub(super) fn note_quiet(&mut self) {
+        self.owed_if_shed = Some(self.requests_sent());
+    }
+
+    /// Whether it was shed as one may be: after it was found quiet, and with every answer whole.
+    pub(super) fn was_shed_well(&self) -> bool {
+        let answered = |owed| self.reader.answers.len() >= owed && !self.reader.is_within();
+        !self.socket.server_reset && self.owed_if_shed.is_some_and(answered)
     }
 
     /// How many answers must have come although the server stopped.

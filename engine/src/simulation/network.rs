@@ -198,6 +198,15 @@ impl Network {
         }
     }
 
+    /// Whether nothing has arrived from a client, which then may be shed.
+    pub(crate) fn is_quiet(&mut self, client: usize) -> bool {
+        let is_quiet = self.arrived(client) == Arrived::Nothing;
+        if is_quiet {
+            self.clients[client].note_quiet();
+        }
+        is_quiet
+    }
+
     /// Whether nothing is on its way in either direction.
     pub(crate) fn is_delivered(&self, client: usize) -> bool {
         let wire = &self.clients[client].socket;
@@ -249,8 +258,14 @@ impl Network {
             .collect()
     }
 
-    /// Checks that every socket has been closed, and what every client was promised.
-    pub(crate) fn judge(&mut self, now: Moment, limits: &Limits) -> Result<(), String> {
+    /// Checks that every socket has been closed, and what every client was promised. So many were `shed`: they are
+    /// promised less.
+    pub(crate) fn judge(
+        &mut self,
+        now: Moment,
+        limits: &Limits,
+        mut shed: u64,
+    ) -> Result<(), String> {
         if self.sockets > 0 {
             return Err(format!("{} sockets were not closed", self.sockets));
         }
@@ -260,18 +275,21 @@ impl Network {
         let cut_at = stop_began + limits.shutdown_timeout;
         let cut_at = self.end_began.map_or(cut_at, |end| end.min(cut_at));
         for (index, client) in self.accepted() {
-            client
-                .judge((stop_began, Some(cut_at)), slack, limits)
-                .map_err(|problem| {
-                    format!(
-                        "client {index}, {}: {problem}\nmarked {:?}, stop began {stop_began}, {}, closed {:?}, reset {}",
-                        client.name,
-                        client.marked,
-                        client.socket.summary(),
-                        client.socket.server_closed,
-                        client.socket.server_reset
-                    )
-                })?;
+            let Err(problem) = client.judge((stop_began, Some(cut_at)), slack, limits) else {
+                continue;
+            };
+            if shed > 0 && client.was_shed_well() {
+                shed -= 1;
+                continue;
+            }
+            return Err(format!(
+                "client {index}, {}: {problem}\nmarked {:?}, stop began {stop_began}, {}, closed {:?}, reset {}",
+                client.name,
+                client.marked,
+                client.socket.summary(),
+                client.socket.server_closed,
+                client.socket.server_reset
+            ));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::app::{self, Gate};
 use crate::child;
 use crate::client::{Client, End};
-use crate::server::{self, PATIENCE, serve};
+use crate::server::{self, Fixture, PATIENCE, serve};
 use lanner::{Count, EndReason, Limits, Request, Response, Trip};
 use lanner_limits::{AddressSet, Driver};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -190,11 +190,21 @@ on_every_driver! {
             out_of_descriptors(on);
         });
     }
+
+    fn where_descriptors_run_out_idle_connections_make_room(on) {
+        let name = "cap::where_descriptors_run_out_idle_connections_make_room";
+        child::alone(&format!("{name}::{}", child::module(on)), || {
+            idle_ones_make_room(on);
+        });
+    }
 }
 
-/// In a process of its own, for the limit is the process's: forty clients whose sockets exist already, and room for
-/// twelve descriptors more than a server has.
-fn out_of_descriptors(on: Driver) {
+/// A server with room for twelve descriptors more than it has, the limit before that, and sockets for forty clients. In a
+/// process of its own, for the limit is the process's.
+fn with_few_descriptors<A>(on: Driver, app: A) -> (Fixture, Rlimit, Vec<socket2::Socket>)
+where
+    A: lanner::App + Clone + Send + Sync,
+{
     let kind = socket2::Type::STREAM;
     let sockets: Vec<_> = (0..40)
         .map(|_| socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap())
@@ -221,17 +231,33 @@ fn out_of_descriptors(on: Driver) {
         maximum: before.maximum,
     };
     setrlimit(Resource::Nofile, lowered).unwrap();
-    let server = server::start(limits, |_| app::hello).unwrap();
+    let server = server::start(limits, move |_| app.clone()).unwrap();
     assert_eq!(server.connect().get("/").status, 200);
     server.until_open(0);
+    (server, before, sockets)
+}
 
+fn connect(socket: socket2::Socket, server: &Fixture) -> Client {
+    socket.connect(&server.address().into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    Client::over(socket.into())
+}
+
+/// Twelve, and two that were counted as open: the listing's own descriptor, and the first client's, which a driver may
+/// close a moment after that connection has ended.
+const OPEN: std::ops::RangeInclusive<u64> = 6..=14;
+
+fn out_of_descriptors(on: Driver) {
+    let gate = Gate::default();
+    let (server, before, sockets) = with_few_descriptors(on, waits(&gate));
     let began = Instant::now();
+    // Nobody can be closed to make room: all are busy.
     let mut clients: Vec<Client> = sockets
         .into_iter()
         .map(|socket| {
-            socket.connect(&server.address().into()).unwrap();
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
-            Client::over(socket.into())
+            let mut client = connect(socket, &server);
+            client.send("GET /wait HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+            client
         })
         .collect();
     // Accepting pauses between its failures.
@@ -244,25 +270,42 @@ fn out_of_descriptors(on: Driver) {
         began.elapsed()
     );
     let accepted = server.counters().count(Count::Accepted) - 1;
-    // Twelve, and two that were counted as open: the listing's own descriptor, and the first client's, which a driver may
-    // close a moment after that connection has ended.
-    assert!((6..=14).contains(&accepted), "{accepted}");
-    // Who is in is served.
-    assert_eq!(clients[0].get("/").status, 200);
-    // Descriptors come back, of these clients and of the server's half of each.
-    clients.drain(..20);
+    assert!(OPEN.contains(&accepted), "{accepted}");
+    assert_eq!(server.counters().hits(Trip::IdleShed), 0);
+    // Who is in is served, and descriptors come back for the others.
+    gate.open();
     let mut served = 0;
     for client in &mut clients {
-        let (answer, end) = client
-            .send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
-            .rest();
+        let (answer, end) = client.rest();
         // A few were turned away so that they need not wait.
         match end {
             End::Closed if !answer.is_empty() => served += 1,
             End::Closed | End::Reset => assert!(answer.is_empty()),
         }
     }
-    assert!(served >= 10, "{served}");
+    assert!(served >= 20, "{served}");
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert_eq!(server.connect().get("/").status, 200);
+}
+
+fn idle_ones_make_room(on: Driver) {
+    let (server, before, sockets) = with_few_descriptors(on, app::hello);
+    let mut clients = Vec::new();
+    for socket in sockets {
+        let mut client = connect(socket, &server);
+        assert_eq!(client.get("/").status, 200);
+        clients.push(client);
+    }
+    let counters = server.counters();
+    let shed = counters.hits(Trip::IdleShed);
+    // One for each who came, and the like again for those whose descriptor took a moment to come back.
+    assert!((26..=39).contains(&shed), "{shed}");
+    assert!(counters.count(Count::AcceptErrors) >= shed, "{counters:?}");
+    // The longest idle went, and the last who came is there.
+    let last = clients.len() - 1;
+    assert_eq!(clients[last].get("/").status, 200);
+    let (answer, end) = clients[0].rest();
+    assert!(answer.is_empty() && matches!(end, End::Closed));
     setrlimit(Resource::Nofile, before).unwrap();
     assert_eq!(server.connect().get("/").status, 200);
 }

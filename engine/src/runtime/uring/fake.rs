@@ -430,7 +430,7 @@ impl Kernel for Fake {
     }
 
     fn is_quiet(&self, socket: &Socket) -> bool {
-        self.network.borrow().arrived(socket.client()) == Arrived::Nothing
+        self.network.borrow_mut().is_quiet(socket.client())
     }
 
     fn is_delivered(&self, socket: &Socket) -> bool {

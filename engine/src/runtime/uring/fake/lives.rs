@@ -19,7 +19,7 @@ use crate::simulation::network::{self, Network};
 use crate::simulation::random::Random;
 use crate::simulation::random_limits;
 use crate::worker::Worker;
-use lanner_limits::{Host, Limits, ListenUrl, Listener, Moment};
+use lanner_limits::{Host, Limits, ListenUrl, Listener, Moment, Trip};
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -100,10 +100,13 @@ fn judge<D: Dispatch>(
     // Tasks and leases that clients left behind are gone with a turn more.
     driver.serve_due();
     assert_eq!(driver.worker.leftovers(), Vec::<String>::new());
-    if let Err(problem) = network.borrow_mut().judge(driver.now, limits) {
-        let counters = &*driver.worker.shared.counters;
-        let counted = Counters::sum([counters].into_iter()).named();
-        panic!("{problem}\n{counted:?}");
+    let counters = &*driver.worker.shared.counters;
+    let counted = Counters::sum([counters].into_iter());
+    let judged = network
+        .borrow_mut()
+        .judge(driver.now, limits, counted.hits(Trip::IdleShed));
+    if let Err(problem) = judged {
+        panic!("{problem}\n{:?}", counted.named());
     }
     driver.kernel.tally()
 }
