@@ -83,6 +83,11 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Where a key's value would stand, without a look at whether it does.
+    pub(crate) fn place(&self, key: Key) -> Option<&impl Sized> {
+        self.places.get(key.index as usize)
+    }
+
     /// The key under which a place is occupied now.
     pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
         let place = self.places.get(index as usize)?;

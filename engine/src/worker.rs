@@ -96,6 +96,11 @@ impl<D: Dispatch> Worker<D> {
         }
     }
 
+    /// Where a connection's state stands in memory, if it is there.
+    pub(crate) fn place(&self, key: Key) -> Option<&impl Sized> {
+        self.connections.place(key)
+    }
+
     /// Connections being served.
     pub(crate) fn connections(&self) -> usize {
         self.connections.len()

@@ -5,6 +5,7 @@
 
 use super::accepting::FIRST_LISTENER;
 use super::door::{Door, Doorkeeper};
+use super::prefetch::prefetch;
 use super::{Setup, delivery, turn};
 use crate::exchange::Dispatch;
 use crate::slab::Key;
@@ -97,9 +98,13 @@ impl<D: Dispatch> Epoll<D> {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         loop {
             self.wait(&mut events)?;
-            for event in events.drain(..) {
-                self.handle(event);
+            for at in 0..events.len() {
+                if let Some(next) = events.get(at + 1) {
+                    self.foresee(*next);
+                }
+                self.handle(events[at]);
             }
+            events.clear();
             self.serve_due();
             self.mind_the_door()?;
             if let Some(log) = &mut self.worker.shared.access_log {
@@ -134,6 +139,16 @@ impl<D: Dispatch> Epoll<D> {
         match waited {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The event is handled next.
+    fn foresee(&self, event: Event) {
+        let number = event.data.u64();
+        if number < FIRST_LISTENER
+            && let Some(place) = self.worker.place(Key::from_bits(number))
+        {
+            prefetch(place);
         }
     }
 

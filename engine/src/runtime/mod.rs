@@ -12,6 +12,7 @@ mod glommio;
 pub(crate) mod inherited;
 #[cfg(feature = "monoio")]
 mod monoio;
+mod prefetch;
 mod reactor;
 #[cfg(any(feature = "glommio", feature = "monoio"))]
 mod tasks;

@@ -37,6 +37,7 @@ mod socket;
 pub(crate) use probe::Rings;
 
 use super::door::{Door, Doorkeeper};
+use super::prefetch::prefetch;
 use super::{Setup, turn};
 use crate::exchange::Dispatch;
 use crate::slab::{Key, Slab};
@@ -200,10 +201,29 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn handle_completions(&mut self) {
         let mut completions = std::mem::take(&mut self.completions);
         self.kernel.take_completions(&mut completions);
-        for completion in completions.drain(..) {
+        for completion in &completions {
+            if let Some(place) = self.sockets.place(completion.token.place()) {
+                prefetch(place);
+            }
+        }
+        let mut rest = completions.drain(..);
+        while let Some(completion) = rest.next() {
+            if let Some(next) = rest.as_slice().first() {
+                self.foresee(next.token);
+            }
             self.handle(completion);
         }
+        drop(rest);
         self.completions = completions;
+    }
+
+    /// The completion of this name is handled next.
+    fn foresee(&self, token: Token) {
+        if let Some(socket) = self.sockets.get(token.place())
+            && let Some(place) = self.worker.place(socket.key)
+        {
+            prefetch(place);
+        }
     }
 
     fn handle(&mut self, completion: Completion<K::Socket>) {
