@@ -81,8 +81,13 @@ impl Reader {
                 let length = head
                     .split("content-length: ")
                     .nth(1)
-                    .and_then(|rest| rest.split('\r').next()?.parse().ok())
-                    .unwrap_or_else(|| panic!("no length: {head}"));
+                    .and_then(|rest| rest.split('\r').next()?.parse().ok());
+                // Garbage that has become a request of HTTP/1.0 may be answered up to the close. To nobody else is that
+                // a whole answer.
+                if length.is_none() && head.contains("connection: close\r\n") {
+                    return None;
+                }
+                let length = length.unwrap_or_else(|| panic!("no length: {head}"));
                 (body.get(..length)?.to_vec(), length)
             }
         };
