@@ -375,7 +375,10 @@ impl<D: Dispatch, K: Kernel> Doorkeeper<D> for Uring<D, K> {
         let shed = self.worker.shed(self.now, newcomers, |key| {
             served::find(sockets, places, key)
                 .and_then(|at| sockets.get(at))
-                .is_none_or(|socket| drained && kernel.is_quiet(socket.socket()))
+                .is_none_or(|socket| {
+                    // The worker does not know of a send that was begun in this turn: it concludes nothing before the wait.
+                    socket.send.is_idle() && drained && kernel.is_quiet(socket.socket())
+                })
         });
         shed.inspect(|key| self.serve_key(*key)).is_some()
     }
