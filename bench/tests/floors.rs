@@ -2,12 +2,10 @@
 //! enough to be read.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use lanner_bench::obstacle::Obstacle;
 use lanner_loadtest::dial::Sources;
@@ -18,6 +16,12 @@ use lanner_loadtest::{answer, descriptors};
 const PROGRAMS: [&str; 2] = [
     env!("CARGO_BIN_EXE_floor-epoll"),
     env!("CARGO_BIN_EXE_floor-ring"),
+];
+
+/// Where a connection is closed after its answer.
+const CLOSING: [(&str, &[&str]); 2] = [
+    (env!("CARGO_BIN_EXE_floor-epoll"), &["close"]),
+    (env!("CARGO_BIN_EXE_floor-ring-close"), &[]),
 ];
 
 const LONG: Duration = Duration::from_secs(20);
@@ -36,26 +40,23 @@ impl Drop for Floor {
 }
 
 impl Floor {
-    /// Starts one; `None` if it cannot run here, which is then told.
-    fn start(program: &str, words: &[&str]) -> Option<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let mut command = Command::new(program);
-        command.arg(address.port().to_string()).args(words);
-        let process = command.spawn().unwrap();
-        let mut floor = Self { process, address };
-        let until = Instant::now() + LONG;
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = floor.process.try_wait().unwrap() {
-                let said = format!("{program} ended with {status}");
-                Obstacle::Driver(said).skip("a floor");
-                return None;
-            }
-            assert!(Instant::now() < until, "{program} does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(floor)
+    /// Starts one that may open so many descriptors; `None` if it cannot run here, which is then told.
+    fn start(program: &str, words: &[&str], descriptors: usize) -> Option<Self> {
+        let limited = format!("ulimit -n {descriptors} && exec \"$@\"");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &limited, "sh", program, "0"])
+            .args(words);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        let Ok(address) = line.trim_end().parse() else {
+            let said = format!("{program} ended with {}", process.wait().unwrap());
+            Obstacle::Driver(said).skip("a floor");
+            return None;
+        };
+        Some(Self { process, address })
     }
 
     fn connect(&self) -> TcpStream {
@@ -64,27 +65,15 @@ impl Floor {
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream
     }
-
-    fn descriptors(&self) -> usize {
-        let folder = format!("/proc/{}/fd", self.process.id());
-        fs::read_dir(folder).unwrap().count()
-    }
-
-    /// Waits until it has no more descriptors open than that.
-    fn settle(&self, descriptors: usize) {
-        let until = Instant::now() + LONG;
-        while self.descriptors() > descriptors {
-            let open = self.descriptors();
-            assert!(Instant::now() < until, "{open} are open still");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
 }
 
-/// Runs a test on both floors.
-fn on_each(words: &[&str], test: impl Fn(&Floor)) {
+/// Fewer than the connections that are to be let go of, one after the other.
+const FEW: usize = 32;
+
+/// Runs a test on both floors that keep connections, with so many descriptors.
+fn on_each(descriptors: usize, test: impl Fn(&Floor)) {
     for program in PROGRAMS {
-        if let Some(floor) = Floor::start(program, words) {
+        if let Some(floor) = Floor::start(program, &[], descriptors) {
             test(&floor);
         }
     }
@@ -122,7 +111,7 @@ fn answers_in(bytes: &[u8]) -> usize {
 #[test]
 fn a_head_is_answered_once_at_every_split_and_byte_by_byte() {
     let heads = b"GET / HTTP/1.1\r\nA: b\r\n\r\nGET /2 HTTP/1.1\r\n\r\n";
-    on_each(&[], |floor| {
+    on_each(FEW, |floor| {
         let mut stream = floor.connect();
         for split in 1..heads.len() {
             stream.write_all(&heads[..split]).unwrap();
@@ -139,7 +128,7 @@ fn a_head_is_answered_once_at_every_split_and_byte_by_byte() {
 
 #[test]
 fn an_end_begun_anew_is_found_and_a_broken_one_is_not() {
-    on_each(&[], |floor| {
+    on_each(FEW, |floor| {
         let mut stream = floor.connect();
         // The first is an end after a false start, byte by byte and at once; the second is none.
         for _ in 0..2 {
@@ -162,7 +151,7 @@ fn an_end_begun_anew_is_found_and_a_broken_one_is_not() {
 fn more_answers_than_a_socket_holds_all_come() {
     const COUNT: usize = 100_000;
     let heads = b"GET / HTTP/1.1\r\n\r\n".repeat(COUNT);
-    on_each(&[], |floor| {
+    on_each(FEW, |floor| {
         let mut stream = floor.connect();
         // Nobody reads 13 MB of answers until the floor can neither write nor, it may be, read any more.
         let pause = Some(Duration::from_millis(200));
@@ -192,31 +181,28 @@ fn more_answers_than_a_socket_holds_all_come() {
 #[test]
 fn eight_thousand_connections_are_served_and_let_go() {
     const COUNT: usize = 8000;
-    if let Err(failure) = descriptors::reserve(COUNT) {
+    if let Err(failure) = descriptors::reserve(COUNT + FEW) {
         return Obstacle::Tool(failure.to_string()).skip("8,000 connections to the floors");
     }
-    on_each(&[], |floor| {
-        floor.connect().shutdown(Shutdown::Both).unwrap();
-        let before = floor.descriptors();
+    on_each(COUNT + FEW, |floor| {
         let plan = idle::Plan {
             target: Target::new(floor.address, "/hello").unwrap(),
             connections: COUNT,
             sources: Sources::ANY,
             timeout: LONG,
         };
-        let held = idle::open(&plan).unwrap();
-        assert!(floor.descriptors() >= COUNT);
-        drop(held);
-        floor.settle(before);
+        // There are no descriptors for the second lot until the first one's are closed.
+        for _ in 0..2 {
+            drop(idle::open(&plan).unwrap());
+        }
         expect_only_one_more(&mut floor.connect());
     });
 }
 
 #[test]
 fn a_connection_that_is_reset_is_let_go() {
-    on_each(&[], |floor| {
-        let before = floor.descriptors();
-        for _ in 0..100 {
+    on_each(FEW, |floor| {
+        for _ in 0..4 * FEW {
             let mut stream = floor.connect();
             stream
                 .write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(50))
@@ -224,42 +210,62 @@ fn a_connection_that_is_reset_is_let_go() {
             // Unread answers make a reset of the close.
             stream.read_exact(&mut [0]).unwrap();
         }
-        floor.settle(before);
         expect_only_one_more(&mut floor.connect());
     });
 }
 
 #[test]
-fn told_to_close_a_floor_answers_once_and_closes() {
-    on_each(&["close"], |floor| {
-        let before = floor.descriptors();
-        for head in [
-            &b"GET / HTTP/1.1\r\n\r\n"[..],
-            b"GET / HTTP/1.1\r\nA: b\r\n\r\n",
-        ] {
+fn a_floor_that_closes_answers_once_and_lets_go() {
+    let heads = [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\nA: b\r\n\r\n",
+    ];
+    for (program, words) in CLOSING {
+        let Some(floor) = Floor::start(program, words, FEW) else {
+            continue;
+        };
+        for number in 0..4 * FEW {
+            // One peer in four leaves without a word, and one in the middle of its head.
+            let head = heads[number / 2 % 2];
             let mut stream = floor.connect();
-            // In two parts: the end of the head is all that counts.
-            stream.write_all(&head[..5]).unwrap();
-            stream.write_all(&head[5..]).unwrap();
+            match number % 8 {
+                1 | 5 => continue,
+                3 | 7 => {
+                    stream.write_all(&head[..5]).unwrap();
+                    continue;
+                }
+                _ => {}
+            }
+            // At every split in turn: the end of the head is all that counts.
+            let split = 1 + number % (head.len() - 1);
+            stream.write_all(&head[..split]).unwrap();
+            stream.write_all(&head[split..]).unwrap();
             let mut all = Vec::new();
             stream.read_to_end(&mut all).unwrap();
             let answer = answer::AnswerReader::new().feed(&all).unwrap().unwrap();
             assert_eq!((answer.status, answer.keeps_alive), (200, false));
         }
-        floor.settle(before);
-    });
+    }
 }
 
 /// What a floor does, one can see for oneself in it.
 #[test]
 fn a_floor_is_short_and_owes_nothing_to_the_engine() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/floor");
-    for name in ["epoll.rs", "ring.rs", "answers.rs", "buffers.rs"] {
-        let text = fs::read_to_string(folder.join(name)).unwrap();
-        let lines = text.lines().count();
+    let shared = include_str!("../src/bin/floor/answers.rs");
+    for (name, own) in [
+        ("epoll", include_str!("../src/bin/floor/epoll.rs")),
+        ("ring", include_str!("../src/bin/floor/ring.rs")),
+        ("ring_close", include_str!("../src/bin/floor/ring_close.rs")),
+    ] {
+        let lines = own.lines().count() + shared.lines().count();
         assert!(lines <= 200, "{name} has {lines} lines");
-        assert!(!text.contains("lanner"), "{name} names the engine");
-        let is_ring = ["ring.rs", "buffers.rs"].contains(&name);
-        assert!(is_ring || !text.contains("unsafe {"), "{name} needs none");
+        let modules = own.lines().filter(|line| line.starts_with("mod "));
+        assert!(modules.eq(["mod answers;"]), "{name} has other files");
+        let text = format!("{own}{shared}");
+        assert!(
+            !text.contains("lanner") && !text.contains("include!"),
+            "{name}"
+        );
+        assert!(name != "epoll" || text.contains("#![forbid(unsafe_code)]"));
     }
 }

@@ -1,108 +1,74 @@
-//! What the two floors share: how a request's end is found, which answer is owed for it, and the listener. A floor reads no
-//! more of a request than where it ends, and owes answers as a number of bytes of one endless canned row of them, so that a
-//! connection needs no buffer.
+//! What the floors share: the listener, where heads end, and what is owed for them, which is a number of bytes of one endless
+//! row of answers, so that a connection needs no buffer.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::TcpListener;
 
 use memchr::memmem::Finder;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Socket, Type};
+use rustix::net::{listen, sockopt::set_tcp_nodelay};
 
-/// What ends a head, and a request as far as a floor knows.
 const END: &[u8; 4] = b"\r\n\r\n";
-
-/// As many bytes as our own server sends.
-const ANSWER: &str = "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-type: text/plain; \
-                      charset=utf-8\r\ncontent-length: 13\r\n\r\nHello, World!";
 
 /// Answers in the row; as many leave in one write at the most.
 const ROW: usize = 64;
 
-/// The command line: the port, and whether a connection is closed after its first answer.
-pub(crate) struct Floor {
-    pub(crate) closes: bool,
+pub(crate) struct Answers {
     row: &'static [u8],
-    answer_bytes: usize,
+    one: usize,
     end: Finder<'static>,
 }
 
 /// What a connection has asked and is owed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Debt {
-    /// Bytes of [`END`] that the last read ended in, at most three.
+    /// Bytes of [`END`] that the last read ended in.
     matched: usize,
     pub(crate) bytes: usize,
 }
 
-impl Floor {
-    /// Reads the command line and listens; raises the limit of open files as far as it may.
-    pub(crate) fn start() -> std::io::Result<(Self, Socket)> {
-        let words: Vec<String> = std::env::args().skip(1).collect();
-        let usage = || std::io::Error::other("usage: floor-... PORT [close]");
-        let port = words.first().and_then(|word| word.parse::<u16>().ok());
-        let port = port.ok_or_else(usage)?;
-        let closes = match words.get(1).map(String::as_str) {
-            None => false,
-            Some("close") => true,
-            Some(_) => return Err(usage()),
-        };
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        let all = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        setrlimit(Resource::Nofile, all)?;
-        let answer = match closes {
-            false => ANSWER.to_owned(),
-            true => ANSWER.replacen("\r\n", "\r\nconnection: close\r\n", 1),
-        };
-        let floor = Self {
-            closes,
-            row: answer.repeat(ROW).leak().as_bytes(),
-            answer_bytes: answer.len(),
-            end: Finder::new(END),
-        };
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        listener.set_reuse_address(true)?;
-        // Connections inherit it.
-        listener.set_tcp_nodelay(true)?;
-        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-        listener.listen(4096)?;
-        Ok((floor, listener))
+/// Listens where the command line's first word says, an address or only a port, and says where.
+pub(crate) fn listener() -> io::Result<TcpListener> {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    let loopback = if word.contains(':') { "" } else { "127.0.0.1:" };
+    let listener = TcpListener::bind(format!("{loopback}{word}"))?;
+    // Connections inherit it.
+    set_tcp_nodelay(&listener, true)?;
+    listen(&listener, 4096)?;
+    println!("{}", listener.local_addr()?);
+    Ok(listener)
+}
+
+impl Answers {
+    /// Each has as many bytes as one of our own server, and this field besides.
+    pub(crate) fn with(field: &str) -> Self {
+        let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        let fields = "content-type: text/plain; charset=utf-8\r\ncontent-length: 13\r\n";
+        let one = format!("HTTP/1.1 200 OK\r\n{field}{date}{fields}\r\nHello, World!");
+        let (row, end) = (one.repeat(ROW).leak().as_bytes(), Finder::new(END));
+        let one = one.len();
+        Self { row, one, end }
     }
 
     /// The next bytes for a connection that is owed some.
     pub(crate) fn next(&self, debt: Debt) -> &'static [u8] {
-        let begun = (self.answer_bytes - debt.bytes % self.answer_bytes) % self.answer_bytes;
-        let rest = &self.row[begun..];
+        let rest = &self.row[(self.one - debt.bytes % self.one) % self.one..];
         &rest[..rest.len().min(debt.bytes)]
     }
 
     /// Takes what was read.
-    pub(crate) fn count(&self, debt: &mut Debt, bytes: &[u8]) {
-        let (mut ends, mut rest) = (0, bytes);
-        // Bytes that a read left over are rare, and so is what follows them.
-        while debt.matched > 0
-            && let Some((first, behind)) = rest.split_first()
-        {
-            debt.matched = match (*first == END[debt.matched], *first) {
-                (true, _) => debt.matched + 1,
-                (false, b'\r') => 1,
-                (false, _) => 0,
+    pub(crate) fn count(&self, debt: &mut Debt, mut bytes: &[u8]) {
+        while let Some((byte, rest)) = bytes.split_first() {
+            let whole = (debt.matched == 0).then(|| self.end.find(bytes));
+            (debt.matched, bytes) = match whole {
+                Some(Some(place)) => (END.len(), &bytes[place + END.len()..]),
+                // Only the last three may begin one, which is followed byte by byte.
+                Some(None) if bytes.len() >= END.len() => (0, &bytes[bytes.len() - 3..]),
+                _ if *byte == END[debt.matched] => (debt.matched + 1, rest),
+                _ => (usize::from(*byte == END[0]), rest),
             };
             if debt.matched == END.len() {
-                (ends, debt.matched) = (ends + 1, 0);
+                (debt.matched, debt.bytes) = (0, debt.bytes + self.one);
             }
-            rest = behind;
         }
-        while let Some(place) = self.end.find(rest) {
-            ends += 1;
-            rest = &rest[place + END.len()..];
-        }
-        if debt.matched == 0 {
-            let is_begun = |length: &usize| rest.ends_with(&END[..*length]);
-            debt.matched = (1..END.len()).rev().find(is_begun).unwrap_or(0);
-        }
-        debt.bytes += ends * self.answer_bytes;
     }
 }

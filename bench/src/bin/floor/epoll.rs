@@ -1,17 +1,16 @@
-//! `floor-epoll PORT [close]`: what the sockets alone cost under epoll. Level-triggered, one read and one write a request; it
+//! `floor-epoll [ADDRESS:]PORT [close]`: what the sockets alone cost under epoll. Level-triggered, one read and one write a request; it
 //! parses nothing and bounds nothing. Not a server for anything but comparisons.
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use crate::answers::{Answers, Debt};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
-use socket2::Socket;
-
-use crate::answers::{Debt, Floor};
 
 mod answers;
 
@@ -29,7 +28,9 @@ struct Connection {
 }
 
 fn main() -> io::Result<()> {
-    let (floor, listener) = Floor::start()?;
+    let listener = answers::listener()?;
+    let closes = std::env::args().nth(2).is_some_and(|word| word == "close");
+    let answers = Answers::with(if closes { "connection: close\r\n" } else { "" });
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     // A descriptor's number is its key. It is reused only after its connection is dropped, and one wait tells of a descriptor
@@ -51,7 +52,7 @@ fn main() -> io::Result<()> {
                 accept_all(&epoll, &listener, &mut connections);
             } else if let Some(slot) = connections.get_mut(index)
                 && let Some(connection) = slot
-                && !connection.turn(&floor, &epoll, &mut bytes)
+                && !connection.turn(&answers, closes, &epoll, &mut bytes)
             {
                 *slot = None;
             }
@@ -64,7 +65,7 @@ fn key(index: usize) -> EventData {
 }
 
 /// Any error ends it: nobody is there, or there is no descriptor left, or one connection is lost; epoll tells again.
-fn accept_all(epoll: &OwnedFd, listener: &Socket, connections: &mut Vec<Option<Connection>>) {
+fn accept_all(epoll: &OwnedFd, listener: &TcpListener, connections: &mut Vec<Option<Connection>>) {
     while let Ok(socket) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
         let index = socket.as_raw_fd() as usize;
         if index >= connections.len() {
@@ -83,22 +84,22 @@ fn accept_all(epoll: &OwnedFd, listener: &Socket, connections: &mut Vec<Option<C
 
 impl Connection {
     /// One read unless it owes still, and one write if it owes then; false at its end.
-    fn turn(&mut self, floor: &Floor, epoll: &OwnedFd, bytes: &mut [u8]) -> bool {
+    fn turn(&mut self, answers: &Answers, closes: bool, epoll: &OwnedFd, bytes: &mut [u8]) -> bool {
         if self.debt.bytes == 0 {
             match recv(&self.socket, &mut *bytes, RecvFlags::empty()) {
                 Ok((_, 0)) => return false,
-                Ok((_, count)) => floor.count(&mut self.debt, &bytes[..count]),
+                Ok((_, count)) => answers.count(&mut self.debt, &bytes[..count]),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(_) => return false,
             }
         }
         if self.debt.bytes > 0 {
-            match send(&self.socket, floor.next(self.debt), SendFlags::NOSIGNAL) {
+            match send(&self.socket, answers.next(self.debt), SendFlags::NOSIGNAL) {
                 Ok(count) => self.debt.bytes -= count,
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(_) => return false,
             }
-            if self.debt.bytes == 0 && floor.closes {
+            if self.debt.bytes == 0 && closes {
                 return false;
             }
         }

@@ -58,7 +58,11 @@ enum Kind {
         driver: &'static str,
     },
     /// A server without a parser, in `bench/src/bin/floor`.
-    Floor { program: PathBuf },
+    Floor {
+        program: PathBuf,
+        /// The one that closes connections, if `program` has no word for it.
+        closing: Option<PathBuf>,
+    },
     /// With the configuration committed beside this program.
     Nginx,
     /// The rival in `bench/rivals/hyper-hello`.
@@ -131,11 +135,11 @@ impl Recipe {
             "lanner-glommio" => (lanner("glommio"), Waits::Ring),
             "floor-epoll" | "floor-ring" => {
                 let program = programs.join(name);
-                let waits = match name {
-                    "floor-ring" => Waits::Ring,
-                    _ => Waits::Epoll,
+                let (closing, waits) = match name {
+                    "floor-ring" => (Some(programs.join("floor-ring-close")), Waits::Ring),
+                    _ => (None, Waits::Epoll),
                 };
-                (Kind::Floor { program }, waits)
+                (Kind::Floor { program, closing }, waits)
             }
             "nginx" => (Kind::Nginx, Waits::Epoll),
             "hyper" => {
@@ -158,7 +162,7 @@ impl Recipe {
     fn check_program(&self) -> Result<(), Failure> {
         let (program, remedy) = match &self.kind {
             Kind::Lanner { program, .. } => (program, BUILD_LANNER),
-            Kind::Floor { program } => (program, BUILD_FLOORS),
+            Kind::Floor { program, .. } => (program, BUILD_FLOORS),
             Kind::Hyper { program } | Kind::May { program } => (program, BUILD_RIVALS),
             Kind::Nginx if !crate::child::program_exists("nginx") => {
                 (&PathBuf::from("nginx"), "apt-get install nginx")
@@ -243,10 +247,14 @@ impl Recipe {
                 command = unconfigured(plan.server_core, "nginx");
                 command.arg("-c").arg(path);
             }
-            Kind::Floor { program } => {
+            Kind::Floor { program, closing } => {
+                let (program, words) = match (closes, closing) {
+                    (false, _) => (program, None),
+                    (true, Some(program)) => (program, None),
+                    (true, None) => (program, Some("close")),
+                };
                 command = unconfigured(plan.server_core, program);
-                command.arg(port.to_string());
-                command.args(closes.then_some("close"));
+                command.arg(port.to_string()).args(words);
             }
             Kind::Hyper { program } | Kind::May { program } => {
                 command = unconfigured(plan.server_core, program);
