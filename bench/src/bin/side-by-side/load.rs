@@ -18,22 +18,39 @@ use crate::{Plan, process_tree, wrk};
 /// Load before the first round: caches, pools and the branch predictor.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// How often a round is tried. A machine that stood still, or a `wrk` that was not let in, must not cost the rounds before it.
+const TRIES_MAX: usize = 3;
+
+/// What came of a load.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) table: Table,
+    pub(crate) column: Column,
+    /// Why there are fewer rounds than planned.
+    pub(crate) failure: Option<Failure>,
+}
+
 /// One server's rounds, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Rounds {
     cpu_micros: Vec<f64>,
     requests_per_second: Vec<f64>,
     /// Share of the server's core that it used.
     busy_percent: Vec<f64>,
+    errors: Vec<u64>,
+}
+
+/// One server's figures of one round.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    cpu_micros: f64,
+    requests_per_second: f64,
+    busy_percent: f64,
     errors: u64,
 }
 
-/// Measures all servers that can bear this load.
-pub(crate) fn measure(
-    plan: &Plan,
-    recipes: &[Recipe],
-    shape: Shape,
-) -> Result<(Table, Column), Failure> {
+/// Measures all servers that can bear this load. A round that fails for good ends it, with the rounds that are whole.
+pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<Measured, Failure> {
     let (left_out, recipes): (Vec<&Recipe>, Vec<&Recipe>) = recipes
         .iter()
         .partition(|recipe| recipe.objection(shape).is_some());
@@ -42,31 +59,42 @@ pub(crate) fn measure(
         .iter()
         .map(|recipe| Ok(Server::start(recipe, plan, shape.close)?))
         .collect::<Result<Vec<_>, Failure>>()?;
-    for server in &servers {
-        load(plan, server, shape, WARM_UP, &scripts)?;
+    for (server, recipe) in servers.iter().zip(&recipes) {
+        retried(&recipe.name, || {
+            load(plan, server, shape, WARM_UP, &scripts)
+        })?;
     }
     let mut rounds = vec![Rounds::default(); servers.len()];
     let mut shuffle = Shuffle::new(plan.seed);
     let mut stolen_most = [0.0_f64; 2];
-    for round in 0..plan.rounds {
+    let mut failure = None;
+    'rounds: for round in 0..plan.rounds {
         for index in shuffle.order(servers.len()) {
+            let name = &recipes[index].name;
             let steal = Steal::read([plan.server_core, plan.client_core]);
-            one_round(plan, &servers[index], shape, &scripts, &mut rounds[index])?;
+            let tried = retried(name, || one_round(plan, &servers[index], shape, &scripts));
+            let figures = match tried {
+                Ok(figures) => figures,
+                // Without a single whole round there is nothing to tell.
+                Err(reason) if round == 0 => return Err(reason),
+                Err(reason) => {
+                    rounds.iter_mut().for_each(|rounds| rounds.truncate(round));
+                    failure = Some(reason);
+                    break 'rounds;
+                }
+            };
             let stolen = Steal::read([plan.server_core, plan.client_core]).percent_since(steal);
             stolen_most = [stolen_most[0].max(stolen[0]), stolen_most[1].max(stolen[1])];
             eprintln!(
-                "round {} of {}: {} {:.3} us, {:.0}/s, stolen {:.1} % and {:.1} %",
+                "round {} of {}: {name} {:.3} us, {:.0}/s, stolen {:.1} % and {:.1} %",
                 round + 1,
                 plan.rounds,
-                recipes[index].name,
-                rounds[index].cpu_micros.last().unwrap_or(&f64::NAN),
-                rounds[index]
-                    .requests_per_second
-                    .last()
-                    .unwrap_or(&f64::NAN),
+                figures.cpu_micros,
+                figures.requests_per_second,
                 stolen[0],
                 stolen[1],
             );
+            rounds[index].push(figures);
         }
     }
     let costs: Vec<Cost> = recipes
@@ -89,7 +117,29 @@ pub(crate) fn measure(
         "Most stolen in a round: {:.1} % of the servers' core, {:.1} % of the load's.",
         stolen_most[0], stolen_most[1]
     ));
-    Ok((table, Column::of_load(shape, &costs)))
+    if failure.is_some() {
+        let whole = rounds.first().map_or(0, |rounds| rounds.cpu_micros.len());
+        table.note(format!(
+            "ENDED EARLY, after {whole} of {} rounds.",
+            plan.rounds
+        ));
+    }
+    Ok(Measured {
+        column: Column::of_load(shape, &costs),
+        table,
+        failure,
+    })
+}
+
+/// Tries again what failed, a bounded number of times, and says so.
+fn retried<T>(name: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    for number in 1..TRIES_MAX {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(failure) => eprintln!("{name}, try {number} of {TRIES_MAX} failed: {failure}"),
+        }
+    }
+    attempt()
 }
 
 fn load(
@@ -103,7 +153,14 @@ fn load(
         true => plan.server_core,
         false => plan.client_core,
     };
-    wrk::run(core, server.address, shape, plan.mixed_heads, time, scripts)
+    let outcome = wrk::run(core, server.address, shape, plan.mixed_heads, time, scripts)?;
+    match outcome.requests {
+        0 => Err(Failure::Run(format!(
+            "{} answered nothing to wrk",
+            server.address
+        ))),
+        _ => Ok(outcome),
+    }
 }
 
 fn one_round(
@@ -111,25 +168,33 @@ fn one_round(
     server: &Server,
     shape: Shape,
     scripts: &Scripts,
-    rounds: &mut Rounds,
-) -> Result<(), Failure> {
+) -> Result<Figures, Failure> {
     let (cpu, start) = (process_tree::cpu_seconds(server.id()), Instant::now());
     let outcome = load(plan, server, shape, plan.time, scripts)?;
     let elapsed = start.elapsed().as_secs_f64();
     let cpu = process_tree::cpu_seconds(server.id()) - cpu;
-    if outcome.requests == 0 {
-        return Err(Failure::Run(format!(
-            "{} answered nothing to wrk",
-            server.address
-        )));
+    Ok(Figures {
+        cpu_micros: cpu * 1e6 / outcome.requests as f64,
+        requests_per_second: outcome.requests as f64 / outcome.seconds,
+        busy_percent: cpu * 100.0 / elapsed,
+        errors: outcome.bad_statuses + outcome.socket_errors,
+    })
+}
+
+impl Rounds {
+    fn push(&mut self, figures: Figures) {
+        self.cpu_micros.push(figures.cpu_micros);
+        self.requests_per_second.push(figures.requests_per_second);
+        self.busy_percent.push(figures.busy_percent);
+        self.errors.push(figures.errors);
     }
-    rounds.cpu_micros.push(cpu * 1e6 / outcome.requests as f64);
-    rounds
-        .requests_per_second
-        .push(outcome.requests as f64 / outcome.seconds);
-    rounds.busy_percent.push(cpu * 100.0 / elapsed);
-    rounds.errors += outcome.bad_statuses + outcome.socket_errors;
-    Ok(())
+
+    fn truncate(&mut self, rounds: usize) {
+        self.cpu_micros.truncate(rounds);
+        self.requests_per_second.truncate(rounds);
+        self.busy_percent.truncate(rounds);
+        self.errors.truncate(rounds);
+    }
 }
 
 fn tabulate(costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
@@ -163,11 +228,58 @@ fn tabulate(costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table 
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
             format!("{:.0}", middle(&own.requests_per_second)),
             format!("{:.0} %", middle(&own.busy_percent)),
-            own.errors.to_string(),
+            own.errors.iter().sum::<u64>().to_string(),
             process_tree::memory(servers[index].id())
                 .rss_kib
                 .to_string(),
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Fails so often, then succeeds; gives the number of tries too.
+    fn tries(failures: usize) -> (Result<usize, Failure>, usize) {
+        let mut tries = 0;
+        let result = retried("a server", || {
+            tries += 1;
+            match tries > failures {
+                true => Ok(tries),
+                false => Err(Failure::Run(format!("failure {tries}"))),
+            }
+        });
+        (result, tries)
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_a_bounded_number_of_times() {
+        for failures in 0..TRIES_MAX {
+            let (result, tries) = tries(failures);
+            assert_eq!((result.unwrap(), tries), (failures + 1, failures + 1));
+        }
+        let (result, tries) = tries(usize::MAX);
+        assert_eq!(tries, TRIES_MAX);
+        let last = format!("failure {TRIES_MAX}");
+        assert_eq!(result.unwrap_err().to_string(), last);
+    }
+
+    #[test]
+    fn a_round_that_is_not_whole_leaves_no_trace() {
+        let figures = |errors| Figures {
+            cpu_micros: 1.0,
+            requests_per_second: 2.0,
+            busy_percent: 3.0,
+            errors,
+        };
+        let mut rounds = Rounds::default();
+        rounds.push(figures(4));
+        let whole = rounds.clone();
+        rounds.push(figures(5));
+        rounds.truncate(1);
+        assert_eq!(rounds, whole);
+    }
 }

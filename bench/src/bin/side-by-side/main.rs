@@ -23,6 +23,7 @@ use lanner_loadtest::descriptors;
 use crate::recipe::{BUILT_IN, Recipe};
 use crate::scenario::Scenario;
 use crate::server::Server;
+use crate::summary::Column;
 
 mod attack;
 mod child;
@@ -154,27 +155,39 @@ fn main() -> ExitCode {
         print_circumstances(&plan);
         let recipes = without_refusals(recipes, &plan)?;
         let mut columns = Vec::new();
-        for scenario in &scenarios {
-            let table = match *scenario {
-                Scenario::Load(shape) => {
-                    let (table, column) = load::measure(&plan, &recipes, shape)?;
-                    columns.push(column);
-                    table
-                }
-                Scenario::Idle { connections } => {
-                    let (table, column) = idle::measure(&plan, &recipes, connections)?;
-                    columns.push(column);
-                    table
-                }
-                Scenario::Attack(part) => attack::measure(&plan, &recipes, part)?,
-            };
-            print!("\n### {scenario}\n\n{table}");
-        }
+        let outcome = scenarios
+            .iter()
+            .try_for_each(|scenario| measure(*scenario, &plan, &recipes, &mut columns));
+        // Whatever came of it: what was measured is not lost.
         if let Some(table) = summary::table(&recipes, &columns) {
             print!("\n### All of it\n\n{table}");
         }
-        Ok(())
+        outcome
     })
+}
+
+/// Measures one scenario and prints its table at once.
+fn measure(
+    scenario: Scenario,
+    plan: &Plan,
+    recipes: &[Recipe],
+    columns: &mut Vec<Column>,
+) -> Result<(), Failure> {
+    let (table, failure) = match scenario {
+        Scenario::Load(shape) => {
+            let measured = load::measure(plan, recipes, shape)?;
+            columns.push(measured.column);
+            (measured.table, measured.failure)
+        }
+        Scenario::Idle { connections } => {
+            let (table, column) = idle::measure(plan, recipes, connections)?;
+            columns.push(column);
+            (table, None)
+        }
+        Scenario::Attack(part) => (attack::measure(plan, recipes, part)?, None),
+    };
+    print!("\n### {scenario}\n\n{table}");
+    failure.map_or(Ok(()), Err)
 }
 
 fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
