@@ -99,6 +99,12 @@ impl Connection {
         !self.has_yielded() && self.wants_input(shared)
     }
 
+    /// Whether what it is given stays for a while: bytes of a body wait for the app, and requests behind answers that are
+    /// not taken wait for those.
+    pub(crate) fn keeps_input<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
+        self.http.body_open() || self.is_held_back(shared)
+    }
+
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
     pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         self.yielded = false;

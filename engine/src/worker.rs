@@ -10,6 +10,8 @@ mod lending;
 
 mod pressure;
 
+pub(crate) use lending::Appetite;
+
 use crate::admission::Permit;
 use crate::connection::Connection;
 use crate::context::Context;

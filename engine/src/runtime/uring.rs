@@ -14,10 +14,13 @@
 //! - The ring (`ring`) is dropped after everything has completed. If an error or a panic does not leave the time for
 //!   that, the memory which the kernel may still use is leaked.
 //!
-//! Back-pressure: a connection that wants no input goes on being received for until something comes, for most of them
-//! soon want some again. What comes is taken, and the receiving is cancelled. So a client can have us hold beyond the
-//! bounds of its connection what one wait brings: what was in its socket, at most the buffers on offer. Receiving begins
-//! again when there is room; meanwhile the connection is watched for its end.
+//! Back-pressure: a connection that waits for requests is received for without end, and the kernel fills as many buffers
+//! as it likes before we look: 33 of them for each client that has sent so much (Linux 6.18), and at most those on offer.
+//! Once a body is open, or answers are not taken, that ends, and the connection gets one buffer at a time, when it has room
+//! for one. So a client can have us hold beyond the bounds of its connection what came with its request: half a megabyte.
+//! A connection that wants nothing for other reasons goes on being received for until something comes, for most of them
+//! soon want some again; what comes then is taken, and the receiving is cancelled. While nothing is received a
+//! connection is watched for its end.
 //!
 //! What a send has come to is learned from its completion, which for almost all of them comes with the very wait that
 //! begins them. Only then does the worker draw its conclusions; for a send that does not complete at once it is done

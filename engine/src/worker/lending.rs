@@ -8,25 +8,39 @@ use crate::slab::Key;
 use lanner_limits::Moment;
 use lanner_protocol::Output;
 
+/// What a connection wants of a kernel that receives by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Appetite {
+    /// It wants input.
+    pub(crate) is_there: bool,
+    /// What it is given it keeps for a while, so it is to get a little at a time.
+    pub(crate) is_small: bool,
+}
+
 impl<D: Dispatch> Worker<D> {
-    /// Whether the connection wants input.
-    pub(crate) fn has_room(&self, key: Key) -> bool {
-        let served = self.connections.get(key);
-        served.is_some_and(|served| served.connection.has_room(&self.shared))
+    /// What the connection wants.
+    pub(crate) fn appetite(&self, key: Key) -> Appetite {
+        let Some(served) = self.connections.get(key) else {
+            return Appetite::default();
+        };
+        Appetite {
+            is_there: served.connection.has_room(&self.shared),
+            is_small: served.connection.keeps_input(&self.shared),
+        }
     }
 
     /// For a driver whose kernel chooses the buffer: takes in `count` bytes that stand at the beginning of `buffer`,
     /// wanted or not, and does all that can be done for the connection now. Whoever holds on to what was received
-    /// shares `buffer` afterwards. Returns whether the connection wants more.
+    /// shares `buffer` afterwards. Returns what the connection wants then.
     pub(crate) fn advance_with(
         &mut self,
         key: Key,
         buffer: &mut Lease,
         count: usize,
         now: Moment,
-    ) -> bool {
+    ) -> Appetite {
         let Some(served) = self.connections.get_mut(key) else {
-            return false;
+            return Appetite::default();
         };
         let connection = &mut served.connection;
         let pool = &self.shared.pool;
@@ -34,12 +48,12 @@ impl<D: Dispatch> Worker<D> {
         if connection.has_yielded() {
             // It has had its share of this turn.
             connection.input.park(buffer, pool);
-            return false;
+            return self.appetite(key);
         }
         std::mem::swap(&mut self.read_buffer, buffer);
         self.advance(key, now);
         std::mem::swap(&mut self.read_buffer, buffer);
-        self.has_room(key)
+        self.appetite(key)
     }
 
     /// Whether the connection has more to do than fitted into its turn.

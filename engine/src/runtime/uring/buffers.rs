@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// upload is bounded by it.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Buffers on offer at first, and at most: their number doubles each time the kernel found none. One wait fills as many
-/// as there are clients that sent something, at most 20 or so on Linux 6.14 and later.
+/// Buffers on offer at first, and at most: their number doubles each time the kernel found none. One wait fills one for each
+/// client that sent a request, and up to 33 for one that sent a long body behind it.
 const OFFERED_FIRST: u16 = 64;
 const OFFERED_MAX: u16 = 512;
 

@@ -39,7 +39,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Completions that fit into the queue; the others come with later calls, and cost what has overflowed its place.
-const COMPLETIONS_MAX: usize = 24;
+const COMPLETIONS_MAX: usize = 40;
+
+/// Buffers that a client's bytes fill before anybody else's are looked at, as on Linux 6.18.
+const BURST_MAX: usize = 33;
 
 /// Calls in a row without any time passing or anything being done: more, and the driver spins.
 const IDLE_CALLS_MAX: usize = 1_000;
@@ -167,7 +170,7 @@ impl Fake {
         for mut request in running.drain(..) {
             // Not everything is looked at each time, and some things more than once.
             let mut progress = Progress::Waits;
-            let mut looks = [0, 1, 1, 2, 5][self.random.below(5)];
+            let mut looks = [0, 1, 1, 2, 5, BURST_MAX][self.random.below(6)];
             while looks > 0 {
                 progress = self.look_at(&mut request);
                 looks = if matches!(progress, Progress::Goes) {
@@ -201,7 +204,7 @@ impl Fake {
         match what {
             What::Accept => self.accept(token),
             What::Poll => self.poll(token),
-            What::Receive(client) => self.receive(token, *client),
+            What::Receive { client, once } => self.receive(token, *client, *once),
             What::Send {
                 client,
                 slices,
@@ -259,7 +262,7 @@ impl Fake {
             && rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
-    fn receive(&mut self, token: Token, client: usize) -> Progress {
+    fn receive(&mut self, token: Token, client: usize, once: bool) -> Progress {
         let network = self.network.clone();
         let mut network = network.borrow_mut();
         let end = match network.arrived(client) {
@@ -287,7 +290,7 @@ impl Fake {
         let most = [buffer.len(), 500, 1][if stopping { 0 } else { self.random.below(3) }];
         let bytes = network.take(client, most);
         buffer.fill(&bytes);
-        let more = !self.is_full() && !self.fault(5);
+        let more = !once && !self.is_full() && !self.fault(5);
         self.post_whole(Completion {
             token,
             result: Ok(bytes.len() as u32),
@@ -453,7 +456,7 @@ impl Fake {
         match &request.what {
             _ if request.cancelled => true,
             What::Accept => network.somebody_connects(self.now()),
-            What::Receive(client) => network.arrived(*client) != Arrived::Nothing,
+            What::Receive { client, .. } => network.arrived(*client) != Arrived::Nothing,
             What::Send { client, .. } => network.room(*client) != Some(0),
             What::Watch { client, told } => !told && network.is_broken(*client),
             What::Poll => self.is_woken(request.token),

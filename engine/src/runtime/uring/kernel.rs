@@ -109,6 +109,8 @@ pub(super) enum Operation<'a, S> {
     },
     /// Receives into buffers of the table, one after the other, until it is cancelled, fails or the client ends.
     Receive(&'a S),
+    /// Receives into one buffer of the table.
+    ReceiveOnce(&'a S),
     /// Sends these bytes, or fewer.
     Send(&'a S, &'a [Slice]),
     /// Completes each time the connection's state changes, until it is cancelled.

@@ -26,10 +26,6 @@ pub(super) const SLICES_MAX: usize = 16;
 /// The buffers' group: there is one.
 const GROUP: u16 = 0;
 
-/// What one look at a socket may bring, on kernels that know of such a bound (Linux 6.16), before others get their turn;
-/// older ones look 32 times. It bounds what one client can have received for it beyond what its connection wants.
-const RECEIVE_BYTES_MAX: u32 = 64 * 1024;
-
 /// From `linux/io_uring.h`, which the crate keeps to itself.
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
@@ -153,9 +149,14 @@ impl Ring {
                 opcode::PollAdd::new(raw(&descriptor), (libc::POLLIN as u32) | exclusive as u32)
                     .build()
             }
-            Operation::Receive(socket) => opcode::RecvMulti::new(raw(socket), GROUP)
-                .len(RECEIVE_BYTES_MAX)
-                .build(),
+            Operation::Receive(socket) => opcode::RecvMulti::new(raw(socket), GROUP).build(),
+            // As much as the buffer holds.
+            Operation::ReceiveOnce(socket) => {
+                opcode::Recv::new(raw(socket), std::ptr::null_mut(), 0)
+                    .buf_group(GROUP)
+                    .build()
+                    .flags(squeue::Flags::BUFFER_SELECT)
+            }
             Operation::Send(socket, slices) => self.build_send(raw(socket), slices),
             // An error and the end of both directions are reported in any case.
             Operation::Watch(socket) => opcode::PollAdd::new(raw(socket), 0).multi(true).build(),

@@ -40,7 +40,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         }
         self.places[index] = at;
         if let Some(socket) = self.sockets.get_mut(at) {
-            socket.wanted = true;
+            socket.appetite.is_there = true;
             socket.listen(&mut self.kernel, at);
         }
     }
@@ -82,11 +82,11 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         };
         let key = socket.key;
         let count = count.min(lease.len());
-        let wants = self.worker.advance_with(key, &mut lease, count, self.now);
+        let appetite = self.worker.advance_with(key, &mut lease, count, self.now);
         self.buffers.give_back(self.kernel.table(), id, lease);
         socket.heard = socket.heard.saturating_add(1);
-        let wanted = std::mem::replace(&mut socket.wanted, wants);
-        if !wanted && !wants {
+        let before = std::mem::replace(&mut socket.appetite, appetite);
+        if appetite.is_small || !before.is_there && !appetite.is_there {
             socket.cease_receiving(&mut self.kernel, at);
         }
         self.conclude(at);
@@ -305,7 +305,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
 
     fn listen_if_wanted(&mut self, at: Key) {
         if let Some(socket) = self.sockets.get_mut(at) {
-            socket.wanted = self.worker.has_room(socket.key);
+            socket.appetite = self.worker.appetite(socket.key);
             socket.listen(&mut self.kernel, at);
         }
     }
@@ -332,7 +332,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         let Some(socket) = self.sockets.get(at) else {
             return false;
         };
-        let is_received_for = socket.wanted && socket.receive == Flight::Running;
+        let is_received_for = socket.appetite.is_there && socket.receive == Flight::Running;
         if is_received_for
             && socket.heard < HEARD_MAX
             && !(drained && self.kernel.is_quiet(socket.socket()))

@@ -4,6 +4,7 @@
 use super::kernel::{Kernel, Kind, Operation, Token};
 use super::sending::Sending;
 use crate::slab::Key;
+use crate::worker::Appetite;
 
 /// One of a socket's operations.
 ///
@@ -38,8 +39,8 @@ pub(super) struct Socket<S> {
     pub(super) send: Flight,
     /// Told of the end while nothing is received: a client that is gone frees what is being done for it.
     pub(super) watch: Flight,
-    /// The connection wants input, as far as is known.
-    pub(super) wanted: bool,
+    /// What the connection wants, as far as is known.
+    pub(super) appetite: Appetite,
     /// Nothing more can be received.
     pub(super) ended: bool,
     /// The client's end has been received, and the connection is yet to be told.
@@ -61,7 +62,7 @@ impl<S> Socket<S> {
             receive: Flight::Idle,
             send: Flight::Idle,
             watch: Flight::Idle,
-            wanted: false,
+            appetite: Appetite::default(),
             ended: false,
             end_due: false,
             heard: 0,
@@ -84,12 +85,13 @@ impl<S> Socket<S> {
         if self.closing || !self.receive.is_idle() {
             return;
         }
-        if self.wanted && !self.ended {
+        if self.appetite.is_there && !self.ended {
             self.receive = Flight::Running;
-            kernel.push(
-                Operation::Receive(&self.socket),
-                Token::new(Kind::Receive, at),
-            );
+            let operation = match self.appetite.is_small {
+                false => Operation::Receive(&self.socket),
+                true => Operation::ReceiveOnce(&self.socket),
+            };
+            kernel.push(operation, Token::new(Kind::Receive, at));
         } else if self.watch.is_idle() {
             self.watch = Flight::Running;
             kernel.push(Operation::Watch(&self.socket), Token::new(Kind::Watch, at));

@@ -1,7 +1,7 @@
 //! Whole lives of the real driver over the fake kernel. Everything follows from one seed, which a failure prints;
 //! `LANNER_RING_SEED=N cargo test uring::fake` replays it, and `LANNER_RING_SEED=0..100000` is a longer run.
 
-use super::{COMPLETIONS_MAX, Fake, Tally};
+use super::{BURST_MAX, Fake, Tally};
 use crate::admission::Admission;
 use crate::context::Context;
 use crate::control::Control;
@@ -48,8 +48,8 @@ fn live(seed: u64) -> Tally {
     let worker = Worker::new(shared, context.clone(), Moment::ZERO);
     let door = Door::new(&worker, listeners(&limits), control, Moment::ZERO);
     let kernel = Fake::new(Random::new(!seed), context, network.clone());
-    // What one wait brings is taken, wanted or not.
-    let held_max = limits.request_buffer + COMPLETIONS_MAX * BUFFER_BYTES;
+    // What comes with a request is taken, wanted or not, and one buffer more where a cancellation comes too late.
+    let held_max = limits.request_buffer + (BURST_MAX + 1) * BUFFER_BYTES;
     let mut driver = Uring::new(kernel, worker, door, Moment::ZERO);
     driver.mind_the_door().expect("nothing fails here");
     while !driver.is_over() {

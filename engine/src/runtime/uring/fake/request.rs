@@ -17,7 +17,10 @@ pub(super) struct Request {
 pub(super) enum What {
     Accept,
     Poll,
-    Receive(usize),
+    Receive {
+        client: usize,
+        once: bool,
+    },
     Send {
         client: usize,
         slices: Vec<Slice>,
@@ -36,7 +39,14 @@ impl Request {
         let what = match operation {
             Operation::Accept(_) => What::Accept,
             Operation::Poll { .. } => What::Poll,
-            Operation::Receive(socket) => What::Receive(socket.client()),
+            Operation::Receive(socket) => What::Receive {
+                client: socket.client(),
+                once: false,
+            },
+            Operation::ReceiveOnce(socket) => What::Receive {
+                client: socket.client(),
+                once: true,
+            },
             Operation::Send(socket, slices) => What::Send {
                 client: socket.client(),
                 slices: slices.to_vec(),
