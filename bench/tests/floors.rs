@@ -53,6 +53,8 @@ impl Floor {
         said.read_line(&mut line).unwrap();
         let Ok(address) = line.trim_end().parse() else {
             let said = format!("{program} ended with {}", process.wait().unwrap());
+            // Only a ring may be forbidden.
+            assert!(program.contains("ring"), "{said}");
             Obstacle::Driver(said).skip("a floor");
             return None;
         };

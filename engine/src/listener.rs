@@ -86,6 +86,10 @@ impl Drop for UnixPaths {
     }
 }
 
+/// Sockets that a server listens on at most, each worker's copy not counted: drivers tell them from connections by numbers
+/// set aside for them.
+pub(crate) const ENDPOINTS_MAX: usize = 1000;
+
 impl Bound {
     /// Binds everything that `limits` name, or fails as a whole.
     pub(crate) fn bind(limits: &Limits) -> Result<Self, StartError> {
@@ -104,6 +108,16 @@ impl Bound {
             if let ListenUrl::Unix { path, .. } = &listener.url {
                 unix_paths.0.push(path.into());
             }
+        }
+        if endpoints.len() > ENDPOINTS_MAX {
+            let several = format!(
+                "{} sockets; expected at most {ENDPOINTS_MAX}",
+                endpoints.len()
+            );
+            return Err(StartError::Listen {
+                what: "what was configured and passed".into(),
+                source: io::Error::new(io::ErrorKind::InvalidInput, several),
+            });
         }
         for endpoint in &mut endpoints {
             endpoint.form_group(limits.workers);

@@ -98,7 +98,7 @@ impl<D: Dispatch> Worker<D> {
         }
     }
 
-    /// Where a connection's state stands in memory, if it is there.
+    /// Where a connection's state would stand in memory; it may be gone, or another's.
     pub(crate) fn place(&self, key: Key) -> Option<&impl Sized> {
         self.connections.place(key)
     }

@@ -125,7 +125,8 @@ knobs! {
         OrNone(event_rate(1, 10_000_000)), trips AcceptRate;
 
     /// The share of `max_connections` from which on connections are shed: lingering ones first, then idle ones, longest
-    /// idle first. An idle connection is only a promise to be faster next time; a newcomer has a request now.
+    /// idle first. Where the process has no descriptor left for a newcomer it is done below that share too. An idle
+    /// connection is only a promise to be faster next time; a newcomer has a request now.
     idle_shed_at "LANNER_IDLE_SHED_AT" "limits.idle_shed_at": u8 = 90 => "90%", percent(1, 100), trips IdleShed;
 
     /// Bytes of one request body. Checked by Content-Length before a byte is read, and while reading where there is none.

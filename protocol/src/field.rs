@@ -223,6 +223,38 @@ pub fn parse_line(line: &[u8]) -> Result<(&[u8], &[u8]), Misbehaviour> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn any_line() -> impl Strategy<Value = Vec<u8>> {
+        let names = prop::sample::select(b"aZ0-_.:\t \r\x80".to_vec());
+        let values = prop::sample::select(b"aZ~\" \t\r\n\0\x7f\x80\xff".to_vec());
+        let plain = (0..40usize).prop_map(|len| vec![b'n'; len]);
+        let odd = prop::collection::vec(names, 0..4);
+        let separator = prop::sample::select(vec![&b": "[..], b":", b":  ", b" :", b""]);
+        let value = prop_oneof![
+            (0..40usize).prop_map(|len| vec![b'v'; len]),
+            prop::collection::vec(values, 0..6)
+        ];
+        let end = prop::sample::select(vec![&b"\r\n"[..], b"\n", b"\r", b" \r\n", b""]);
+        let behind =
+            prop::sample::select(vec![&b""[..], b"\r\n", b"next: field with more\r\n\r\n"]);
+        (plain, odd, separator, value, end, behind).prop_map(
+            |(plain, odd, separator, value, end, behind)| {
+                [&plain, &odd, separator, &value, end, behind].concat()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_finds_nothing_that_the_other_does_not(line in any_line(), strict: bool) {
+            if let Some(usual) = FieldLine::split_off_usual(&line) {
+                let any = FieldLine::split_off_any(&line, strict).expect("it is well-formed");
+                prop_assert_eq!((usual.name, usual.value, usual.rest), (any.name, any.value, any.rest));
+                prop_assert_eq!(parse_line(&line[..line.len() - usual.rest.len() - 2]), Ok((usual.name, usual.value)));
+            }
+        }
+    }
 
     #[test]
     fn a_field_line_is_a_token_a_colon_and_a_value() {

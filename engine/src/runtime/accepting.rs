@@ -2,7 +2,7 @@
 //! How a driver learns that a listener has some, and what becomes of a connection, is the driver's.
 
 use crate::counters::{Count, WorkerCounters};
-use crate::listener::{Accepted, Listening, Refused};
+use crate::listener::{Accepted, ENDPOINTS_MAX, Listening, Refused};
 use lanner_limits::{Limits, Moment, TokenBucket, Trip};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -28,6 +28,9 @@ const TELL_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The number under which the first listener stands in a driver's epoll; the others follow. No connection's key gets
 /// so far: its lower half is an index below the descriptor limit.
 pub(super) const FIRST_LISTENER: u64 = u64::MAX - 1024;
+
+// Behind them stand the drivers' own few numbers.
+const _: () = assert!(ENDPOINTS_MAX < 1024 - 8);
 
 /// One worker's listeners, and what may hold accepting up.
 pub(super) struct Accepting {
@@ -98,7 +101,10 @@ impl Accepting {
             return Err(Refused::None);
         }
         let accepted = self.listeners[number].accept();
-        if let (Some(rate), Err(Refused::None)) = (&mut self.rate, &accepted) {
+        // One that has to wait pays when it comes in.
+        if let (Some(rate), Err(Refused::None | Refused::Exhausted(_))) =
+            (&mut self.rate, &accepted)
+        {
             rate.give_back(1);
         }
         accepted
@@ -115,7 +121,13 @@ impl Accepting {
     ) {
         self.counters.add(Count::AcceptErrors);
         if has_shed {
-            return self.pause_for(SHED_PAUSE, error, now);
+            let until = now + SHED_PAUSE;
+            return self.pause_until(
+                until,
+                error,
+                "descriptors ran out; closing idle connections",
+                now,
+            );
         }
         if self.reserve.take().is_some() {
             drop(self.listeners.get(number).map(Listening::accept));
@@ -126,19 +138,25 @@ impl Accepting {
 
     /// Leaves newcomers in the queue for a moment, because of an error that passes.
     pub(super) fn pause(&mut self, error: &io::Error, now: Moment) {
-        self.pause_for(EXHAUSTED_PAUSE, error, now);
+        let until = now + EXHAUSTED_PAUSE;
+        self.pause_until(
+            until,
+            error,
+            "cannot accept; pausing for a moment each time",
+            now,
+        );
     }
 
-    fn pause_for(&mut self, pause: Duration, error: &io::Error, now: Moment) {
+    fn pause_until(&mut self, until: Moment, error: &io::Error, what: &str, now: Moment) {
         // The counter counts each time; the log is told once in a while.
         if self
             .told_at
             .is_none_or(|told| now >= told + TELL_AGAIN_AFTER)
         {
             self.told_at = Some(now);
-            tracing::warn!(%error, "cannot accept; closing idle connections, or pausing where there are none");
+            tracing::warn!(%error, "{what}");
         }
-        self.paused_until = Some(now + pause);
+        self.paused_until = Some(until);
     }
 
     /// When a pause ends.

@@ -11,6 +11,7 @@ use crate::slab::Key;
 use crate::worker::Worker;
 use lanner_limits::{Limits, Moment, Trip};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -154,9 +155,11 @@ pub(super) trait Doorkeeper<D: Dispatch> {
 
     /// A listener has a connection, but descriptors or memory ran out: sheds one, as at the cap, or turns the newcomer away.
     fn exhausted(&mut self, number: usize, error: &io::Error) {
-        // The server is at a cap of the system's, however far from its own.
+        // The process is at a cap of the system's, however far from its own. Where it is the system that has run out, what
+        // we close may go to anybody.
+        let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
         let as_at_the_cap = self.door().limits.max_connections;
-        let has_shed = self.make_room(as_at_the_cap);
+        let has_shed = ours && self.make_room(as_at_the_cap);
         let now = self.now();
         self.door()
             .accepting

@@ -204,13 +204,14 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn handle_completions(&mut self) {
         let mut completions = std::mem::take(&mut self.completions);
         self.kernel.take_completions(&mut completions);
-        for completion in &completions {
-            if let Some(place) = self.sockets.place(completion.token.place()) {
-                prefetch(place);
-            }
-        }
         let mut rest = completions.drain(..);
         while let Some(completion) = rest.next() {
+            // Its socket first: that says which connection it is.
+            if let Some(later) = rest.as_slice().get(1)
+                && let Some(place) = self.sockets.place(later.token.place())
+            {
+                prefetch(place);
+            }
             if let Some(next) = rest.as_slice().first() {
                 self.foresee(next.token);
             }

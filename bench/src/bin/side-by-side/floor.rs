@@ -1,5 +1,5 @@
 //! Costs against each other and against the floors: what the sockets of a server would cost without it. A floor that was not
-//! well below the best rival of the same run was itself badly driven, and says nothing.
+//! well below nginx (hyper where requests are pipelined) in the same run was itself badly driven, and says nothing.
 
 use crate::recipe::Recipe;
 use crate::scenario::Shape;

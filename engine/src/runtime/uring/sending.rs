@@ -64,7 +64,7 @@ pub(super) struct Sending {
 impl Sending {
     /// Where to put what is to be sent; empty memory while nothing is.
     pub(super) fn output(&mut self) -> &mut Output {
-        debug_assert!(!self.in_flight);
+        assert!(!self.in_flight, "the kernel may be reading it");
         &mut self.output
     }
 
