@@ -5,6 +5,7 @@ use crate::counters::{Count, WorkerCounters};
 use crate::listener::{Accepted, ENDPOINTS_MAX, Listening, Refused};
 use lanner_limits::{Limits, Moment, TokenBucket, Trip};
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
@@ -108,6 +109,19 @@ impl Accepting {
             rate.give_back(1);
         }
         accepted
+    }
+
+    /// Whether somebody waits to be accepted.
+    pub(super) fn is_awaited(&self, number: usize) -> bool {
+        let at_once = rustix::time::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        self.listeners.get(number).is_some_and(|listening| {
+            let descriptor = listening.descriptor();
+            let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+            rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+        })
     }
 
     /// Descriptors or memory ran out. If a connection was shed, the newcomer at the head of the queue has its place in a

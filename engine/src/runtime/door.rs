@@ -158,8 +158,10 @@ pub(super) trait Doorkeeper<D: Dispatch> {
         // The process is at a cap of the system's, however far from its own. Where it is the system that has run out, what
         // we close may go to anybody.
         let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
+        // The kernel looks for a descriptor before it looks who is there.
+        let is_awaited = self.door().accepting.is_awaited(number);
         let as_at_the_cap = self.door().limits.max_connections;
-        let has_shed = ours && self.make_room(as_at_the_cap);
+        let has_shed = ours && is_awaited && self.make_room(as_at_the_cap);
         let now = self.now();
         self.door()
             .accepting

@@ -7,7 +7,7 @@
 
 use super::buffers::Buffers;
 use super::kernel::{Completion, Kernel, Kind, Operation, Token};
-use super::ring::{Entries, Ring};
+use super::ring::{Entries, Ring, while_doing};
 use crate::lease::Pool;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -177,7 +177,9 @@ fn is_out_of_memory(error: &io::Error) -> bool {
 fn carry_a_byte() -> io::Result<()> {
     let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let listener = rustix::net::socket_with(family, kind, flags, None)?;
+    // Service managers can forbid families of sockets that the server itself can do without.
+    let listener = rustix::net::socket_with(family, kind, flags, None)
+        .map_err(|errno| while_doing("making a unix socket to try it on", &errno.into()))?;
     // An address of the kernel's choice, which no file stands for.
     rustix::net::bind(&listener, &SocketAddrUnix::new_unnamed())?;
     rustix::net::listen(&listener, 1)?;

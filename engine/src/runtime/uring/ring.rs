@@ -303,7 +303,7 @@ fn raw(descriptor: &impl AsFd) -> types::Fd {
     types::Fd(descriptor.as_fd().as_raw_fd())
 }
 
-fn while_doing(what: &str, error: &io::Error) -> io::Error {
+pub(super) fn while_doing(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 

@@ -166,6 +166,7 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
         let broken = PollFlags::HUP | PollFlags::ERR;
         let events = completion.result.unwrap_or_default();
         let is_broken = events & u32::from(broken.bits()) != 0;
+        socket.is_gone |= is_broken;
         // What is being received for is told of with the bytes before it.
         if is_broken && socket.receive != Flight::Running {
             return self.break_off(at);
@@ -306,14 +307,20 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn listen_if_wanted(&mut self, at: Key) {
         if let Some(socket) = self.sockets.get_mut(at) {
             socket.appetite = self.worker.appetite(socket.key);
-            socket.listen(&mut self.kernel, at);
+            self.listen(at);
         }
     }
 
     fn listen(&mut self, at: Key) {
-        if let Some(socket) = self.sockets.get_mut(at) {
-            socket.listen(&mut self.kernel, at);
+        let Some(socket) = self.sockets.get_mut(at) else {
+            return;
+        };
+        // Nobody receives any more what would have told of that.
+        let is_over = socket.is_gone && socket.receive.is_idle() && !socket.appetite.is_there;
+        if is_over && !socket.ended {
+            return self.break_off(at);
         }
+        socket.listen(&mut self.kernel, at);
     }
 
     /// Tells connections that the server stops, each of them once it has been given what had come by then.

@@ -43,6 +43,9 @@ pub(super) struct Socket<S> {
     pub(super) appetite: Appetite,
     /// Nothing more can be received.
     pub(super) ended: bool,
+    /// The client was seen to be gone while something was received for it, which is told of with the bytes before that. The
+    /// watch does not tell again.
+    pub(super) is_gone: bool,
     /// The client's end has been received, and the connection is yet to be told.
     pub(super) end_due: bool,
     /// What has been received since the server stops: so many times.
@@ -64,6 +67,7 @@ impl<S> Socket<S> {
             watch: Flight::Idle,
             appetite: Appetite::default(),
             ended: false,
+            is_gone: false,
             end_due: false,
             heard: 0,
             unsettled: false,
