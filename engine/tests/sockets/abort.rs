@@ -5,6 +5,7 @@ use crate::client::{Client, End};
 use crate::server::{PATIENCE, serve};
 use lanner::{BodyError, Count, EndReason, Request, Response};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 
 /// Says that it was dropped.
 struct Guard(Sender<&'static str>);
@@ -174,6 +175,45 @@ on_every_driver! {
         client.reset();
         assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
         server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
+    }
+
+    fn a_reset_behind_more_than_is_wanted_is_noticed(on) {
+        let (go_on, gate) = channel();
+        let gate = Arc::new(Mutex::new(gate));
+        let server = serve(on, |_| {}, move |mut request: Request| {
+            let gate = gate.clone();
+            async move {
+                if request.path() == "/block" {
+                    // Of the whole worker.
+                    gate.lock().unwrap().recv().unwrap();
+                }
+                let is_last = request.path() == "/last";
+                request.body().collect().await?;
+                if is_last {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Response::text("whole"))
+            }
+        });
+        let post = |path, length| format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+        let flood = vec![b'x'; 4 << 20];
+        let mut blocker = server.connect();
+        let mut requests = 0;
+        for length in [200_000, 400_000, 600_000, 1_000_000].repeat(4) {
+            let mut client = server.connect();
+            // Held up at times, and then received for again; and the sockets' buffers grow.
+            client.send(post("/first", flood.len())).send(&flood);
+            assert_eq!(client.answer().status, 200);
+            blocker.ask("/block");
+            requests += 2;
+            server.until("blocked", |counters| counters.count(Count::Requests) == requests);
+            client.send_what_fits(&[post("/last", length).as_bytes(), &flood].concat());
+            client.reset();
+            go_on.send(()).unwrap();
+            assert_eq!(blocker.answer().status, 200);
+            server.until_open(1);
+            requests = server.counters().count(Count::Requests);
+        }
     }
 
     fn a_reset_while_an_answer_is_sent_ends_the_stream(on) {

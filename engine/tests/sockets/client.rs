@@ -71,6 +71,13 @@ impl Client {
         self.stream.local_addr().unwrap()
     }
 
+    /// Sends as much as goes without waiting for the server.
+    pub(crate) fn send_what_fits(&mut self, bytes: &[u8]) {
+        self.stream.set_nonblocking(true).unwrap();
+        let _ = self.stream.write_all(bytes);
+        self.stream.set_nonblocking(false).unwrap();
+    }
+
     /// Ends the sending side.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
