@@ -167,6 +167,98 @@ knobs! {
     /// clients; what tells one request from the next is never relaxed, and such fields (and Host) may not be folded even so.
     h1_strict "LANNER_H1_STRICT" "limits.h1.strict": bool = true => "true", Flag;
 
+    /// Streams that one HTTP/2 client may have open at once; one more is refused, which tells the client that it may ask
+    /// again. What Kestrel, h2o and Envoy's edge have. At most 1,000: some of the bookkeeping looks at every stream.
+    h2_max_streams "LANNER_H2_MAX_STREAMS" "limits.h2.max_streams": u32 = 100 => "100", count(1, 1_000), trips Streams;
+
+    /// Bytes of the table in which an HTTP/2 connection remembers the fields of requests (HPACK). Everybody's number, and
+    /// what each connection may pin.
+    h2_header_table "LANNER_H2_HEADER_TABLE" "limits.h2.header_table": u32 = 4 << 10 => "4KiB", size(0, MIB);
+
+    /// Bytes of the payload of one HTTP/2 frame from a client. The least that may be asked for, and what everybody asks
+    /// for: while a longer frame comes, no other stream of its connection does.
+    h2_max_frame "LANNER_H2_MAX_FRAME" "limits.h2.max_frame": u32 = 16 << 10 => "16KiB", size(16 * KIB, MIB);
+
+    /// Bytes of one field of an HTTP/2 head, name and value together. Half of all that a head may have.
+    h2_max_header_field "LANNER_H2_MAX_HEADER_FIELD" "limits.h2.max_header_field": usize = 16 << 10 => "16KiB",
+        size(256, HEAD_BYTES_MAX), trips HeaderField;
+
+    /// Bytes of all bodies of one HTTP/2 connection that may be under way or wait here unread. A client gets new credit
+    /// for what the app has consumed and for nothing else, so this is also what one connection can pin.
+    h2_conn_window "LANNER_H2_CONN_WINDOW" "limits.h2.conn_window": u32 = 1 << 20 => "1MiB", size(64 * KIB, GIB);
+
+    /// Bytes of one HTTP/2 body that may be under way or wait here unread, to begin with. Where an app keeps up with a
+    /// fast upload it doubles, up to `h2_conn_window`, as long as memory is normal: many small uploads pin little, and a
+    /// large one is not held up by the way it has to go.
+    h2_stream_window "LANNER_H2_STREAM_WINDOW" "limits.h2.stream_window": u32 = 256 << 10 => "256KiB", size(64 * KIB, GIB);
+
+    /// How long an HTTP/2 connection may be silent before we ask with a PING whether its peer is still there. Off by
+    /// default: TCP's own probes find out as well, and wake nobody's radio.
+    h2_ping_interval "LANNER_H2_PING_INTERVAL" "limits.h2.ping_interval": Option<Duration> = None => "none",
+        OrNone(time(seconds(1), TIMEOUT_MAX));
+
+    /// How long the answer to our PING may take.
+    h2_ping_timeout "LANNER_H2_PING_TIMEOUT" "limits.h2.ping_timeout": Duration = seconds(20) => "20s",
+        time(TIMEOUT_MIN, TIMEOUT_MAX), trips PingTimeout;
+
+    /// Streams that an HTTP/2 client may reset before their answer is complete, or make us reset, in one go. A request
+    /// that is reset at once costs its sender two frames and us the work (CVE-2023-44487, rapid reset; CVE-2025-8671 is
+    /// the same with resets of ours). Enough for a browser that leaves a page with all its images under way, twice.
+    h2_reset_burst "LANNER_H2_RESET_BURST" "limits.h2.reset_burst": u64 = 200 => "200", count(1, 1_000_000), trips Resets;
+
+    /// How many such resets are forgiven each second. nghttp2's number.
+    h2_reset_rate "LANNER_H2_RESET_RATE" "limits.h2.reset_rate": u64 = 33 => "33/s", event_rate(1, 1_000_000);
+
+    /// CONTINUATION frames that one HTTP/2 head may take. With frames of 16 KiB a head within `max_header_bytes` needs two
+    /// at most; without a bound they are work that no other limit sees (CVE-2024-27316 and its like).
+    h2_max_continuation "LANNER_H2_MAX_CONTINUATION" "limits.h2.max_continuation": u32 = 8 => "8", count(0, 10_000),
+        trips Continuations;
+
+    /// PING, SETTINGS and unknown frames, and frames of streams that are gone, that an HTTP/2 client may send in one go.
+    /// The first two want an answer each (CVE-2019-9512, CVE-2019-9515). Each DATA frame that we send gives one back: gRPC
+    /// clients measure their round trip with a PING for each.
+    h2_control_burst "LANNER_H2_CONTROL_BURST" "limits.h2.control_burst": u64 = 1_000 => "1000", count(10, 1_000_000),
+        trips ControlFrames;
+
+    /// How many such frames are forgiven each second.
+    h2_control_rate "LANNER_H2_CONTROL_RATE" "limits.h2.control_rate": u64 = 200 => "200/s", event_rate(1, 1_000_000);
+
+    /// WINDOW_UPDATE frames that each DATA frame of ours allows an HTTP/2 client, besides 5 for the connection and 2 for
+    /// each stream opened. Envoy's number: two are usual, one for the stream and one for the connection.
+    h2_window_update_factor "LANNER_H2_WINDOW_UPDATE_FACTOR" "limits.h2.window_update_factor": u32 = 10 => "10",
+        count(2, 1_000), trips WindowUpdates;
+
+    /// PRIORITY and PRIORITY_UPDATE frames that each stream opened allows an HTTP/2 client, besides 100 for the
+    /// connection. Browsers send one or two for each; a flood of them was CVE-2019-9513.
+    h2_priority_factor "LANNER_H2_PRIORITY_FACTOR" "limits.h2.priority_factor": u32 = 10 => "10", count(1, 1_000),
+        trips Priorities;
+
+    /// How much of small DATA frames may wait here unread on one HTTP/2 connection: a frame of fewer than 256 bytes that
+    /// is not its body's last costs what it lacks of them, until the app has consumed it. A body of single bytes would
+    /// otherwise pin far more than its window says. The h2 crate's number: a hundred frames of nearly nothing.
+    h2_small_data_budget "LANNER_H2_SMALL_DATA_BUDGET" "limits.h2.small_data_budget": u32 = 25 << 10 => "25KiB",
+        size(256, GIB), trips SmallData;
+
+    /// DATA frames without data that an HTTP/2 client may send in one go, not counting those that end a body; ten a second
+    /// are forgiven. No window bounds them (CVE-2019-9518).
+    h2_max_empty_data "LANNER_H2_MAX_EMPTY_DATA" "limits.h2.max_empty_data": u64 = 100 => "100", count(1, 1_000_000),
+        trips EmptyData;
+
+    /// Frames that an HTTP/2 client made us answer with (acknowledgements, resets, window updates) and does not read. Each
+    /// is short and all are held here, so a client that asks and never reads would fill our memory.
+    h2_max_queued_control "LANNER_H2_MAX_QUEUED_CONTROL" "limits.h2.max_queued_control": u32 = 1_000 => "1000",
+        count(10, 1_000_000), trips QueuedControl;
+
+    /// Bytes of all responses of one HTTP/2 connection that may wait here unsent; beyond it the app's writes wait. Twice
+    /// what the kernel is asked to hold, so that the socket does not run dry while streams take turns.
+    h2_max_send_buffer "LANNER_H2_MAX_SEND_BUFFER" "limits.h2.max_send_buffer": usize = 256 << 10 => "256KiB",
+        size(64 * KIB, GIB);
+
+    /// Bytes of the table in which we remember the fields of an HTTP/2 connection's responses, if the client allows as
+    /// many; 0 turns it off. A repeated field then costs a byte or two on the wire.
+    h2_hpack_encoder_table "LANNER_H2_HPACK_ENCODER_TABLE" "limits.h2.hpack_encoder_table": u32 = 4 << 10 => "4KiB",
+        size(0, 64 * KIB);
+
     /// Takes `https://` targets on listeners without TLS too. Without this they are answered 421: whoever sent one
     /// believes the connection to be secure (RFC 9110, section 7.4). For servers behind something that ends TLS and passes
     /// absolute targets on.
@@ -283,6 +375,14 @@ const _: () = {
     // A head is held whole, and so is a chunk's size line.
     assert!(defaults.max_request_line + defaults.max_header_bytes <= defaults.request_buffer);
     assert!(defaults.h1_max_chunk_line <= defaults.request_buffer);
+    assert!(defaults.h2_ping_timeout.as_nanos() >= resolution);
+    // What may be unread of one stream is part of what may be unread of all.
+    assert!(defaults.h2_stream_window <= defaults.h2_conn_window);
+    // A head of the longest sort arrives within its frames, though its sender does not compress it at all.
+    let frames = 1 + defaults.h2_max_continuation as usize;
+    let head = defaults.max_request_line + defaults.max_header_bytes;
+    assert!(head <= frames * defaults.h2_max_frame as usize);
+    assert!(defaults.h2_max_header_field <= defaults.max_header_bytes);
     // Spans of a head are 32 bits.
     assert!(2 * HEAD_BYTES_MAX <= u32::MAX as u64);
 };
@@ -324,6 +424,12 @@ impl Limits {
             bytes_per_second,
             grace: self.min_response_rate_grace,
         })
+    }
+
+    /// The most that the window of one HTTP/2 stream grows to: a stream can never use more than its connection has.
+    #[must_use]
+    pub fn h2_stream_window_max(&self) -> u32 {
+        self.h2_conn_window.max(self.h2_stream_window)
     }
 
     /// How many connections are open when shedding begins; never more than the cap.

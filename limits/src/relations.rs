@@ -40,7 +40,23 @@ pub(crate) fn broken(limits: &Limits) -> Vec<Broken> {
         &["request_buffer", "h1_max_chunk_line"],
         "the buffer must hold a chunk's size line",
     );
-    let timeouts: [(Option<Duration>, &'static [&'static str]); 8] = [
+    let frames = (limits.h2_max_continuation as usize).saturating_add(1);
+    must(
+        head <= frames.saturating_mul(limits.h2_max_frame as usize),
+        &[
+            "h2_max_continuation",
+            "h2_max_frame",
+            "max_request_line",
+            "max_header_bytes",
+        ],
+        "the frames of an HTTP/2 head, one and its continuations, must hold a whole head",
+    );
+    must(
+        limits.h2_stream_window <= limits.h2_conn_window,
+        &["h2_stream_window", "h2_conn_window"],
+        "the connection's window must hold a stream's",
+    );
+    let timeouts: [(Option<Duration>, &'static [&'static str]); 9] = [
         (
             Some(limits.first_byte_timeout),
             &["first_byte_timeout", "timer_resolution"],
@@ -70,6 +86,10 @@ pub(crate) fn broken(limits: &Limits) -> Vec<Broken> {
             &["request_timeout", "timer_resolution"],
         ),
         (limits.queue_timeout, &["queue_timeout", "timer_resolution"]),
+        (
+            Some(limits.h2_ping_timeout),
+            &["h2_ping_timeout", "timer_resolution"],
+        ),
     ];
     for (timeout, knobs) in timeouts {
         let holds = timeout.is_none_or(|timeout| timeout >= limits.timer_resolution);
@@ -110,6 +130,11 @@ pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
             "max_connection_age_grace",
             "max_connection_age",
         ),
+        (
+            limits.h2_ping_interval.is_none(),
+            "h2_ping_timeout",
+            "h2_ping_interval",
+        ),
     ]
     .into_iter()
     .filter(|(idle, ..)| *idle)
@@ -147,17 +172,20 @@ mod tests {
             &mut limits.body_drain_timeout,
             &mut limits.min_body_rate_grace,
             &mut limits.min_response_rate_grace,
+            &mut limits.h2_ping_timeout,
         ] {
             *timeout = short;
         }
         limits.request_timeout = Some(short);
         limits.queue_timeout = Some(short);
+        limits.h2_max_continuation = 0;
+        limits.h2_conn_window = limits.h2_stream_window - 1;
         limits.min_body_rate = None;
         limits.min_response_rate = None;
         let broken = broken(&limits);
-        assert_eq!(broken.len(), 11);
+        assert_eq!(broken.len(), 14);
         let idle = without_effect(&limits);
-        assert_eq!(idle.len(), 4);
+        assert_eq!(idle.len(), 5);
         let named = broken
             .iter()
             .flat_map(|broken| broken.knobs.iter().copied())

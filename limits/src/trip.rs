@@ -53,6 +53,28 @@ pub enum Trip {
     ChunkLine,
     /// A body's chunk extensions are too long together.
     ChunkExtensions,
+    /// A client opens more HTTP/2 streams than it may have open at once.
+    Streams,
+    /// One field of an HTTP/2 head is too long.
+    HeaderField,
+    /// A PING of ours was not answered.
+    PingTimeout,
+    /// Streams are reset too often before their answer is complete.
+    Resets,
+    /// A head takes too many CONTINUATION frames.
+    Continuations,
+    /// PING, SETTINGS, unknown frames and frames of streams that are gone come too often.
+    ControlFrames,
+    /// WINDOW_UPDATE frames are more than streams and DATA can explain.
+    WindowUpdates,
+    /// PRIORITY and PRIORITY_UPDATE frames are more than streams can explain.
+    Priorities,
+    /// Small DATA frames pile up unread.
+    SmallData,
+    /// DATA frames without data come too often.
+    EmptyData,
+    /// Frames that answer the peer pile up unsent.
+    QueuedControl,
     /// All requests that a worker may work on are under way.
     MaxInflight,
     /// A request waited too long for its turn.
@@ -68,8 +90,12 @@ pub enum Close {
     Linger,
     /// Reset: what is queued is thrown away, the kernel's send buffer included.
     Abort,
+    /// Send GOAWAY with ENHANCE_YOUR_CALM and the bound's name, then close as with `Linger`.
+    GoAway,
     /// Just close.
     Silent,
+    /// Refuse the stream, which its sender may open again; the connection stays.
+    RefuseStream,
     /// Not a reason to close.
     Keep,
 }
@@ -108,7 +134,9 @@ impl fmt::Display for Answer {
         f.write_str(match self.close {
             Close::Linger => "close with linger",
             Close::Abort => "reset",
+            Close::GoAway => "GOAWAY with ENHANCE_YOUR_CALM",
             Close::Silent => "close",
+            Close::RefuseStream => "RST_STREAM with REFUSED_STREAM",
             Close::Keep => "stay open",
         })
     }
@@ -116,7 +144,7 @@ impl fmt::Display for Answer {
 
 impl Trip {
     /// Every bound, in the order of the enum: an index for counters.
-    pub const ALL: [Trip; 26] = [
+    pub const ALL: [Trip; 37] = [
         Trip::MaxConnections,
         Trip::MaxConnectionsPerIp,
         Trip::MaxUpgradedConnections,
@@ -140,6 +168,17 @@ impl Trip {
         Trip::RequestBody,
         Trip::ChunkLine,
         Trip::ChunkExtensions,
+        Trip::Streams,
+        Trip::HeaderField,
+        Trip::PingTimeout,
+        Trip::Resets,
+        Trip::Continuations,
+        Trip::ControlFrames,
+        Trip::WindowUpdates,
+        Trip::Priorities,
+        Trip::SmallData,
+        Trip::EmptyData,
+        Trip::QueuedControl,
         Trip::MaxInflight,
         Trip::QueueTimeout,
         Trip::ShutdownTimeout,
@@ -173,6 +212,17 @@ impl Trip {
             Trip::RequestBody => "max_request_body",
             Trip::ChunkLine => "h1_max_chunk_line",
             Trip::ChunkExtensions => "h1_max_chunk_extensions",
+            Trip::Streams => "h2_max_streams",
+            Trip::HeaderField => "h2_max_header_field",
+            Trip::PingTimeout => "h2_ping_timeout",
+            Trip::Resets => "h2_reset_burst",
+            Trip::Continuations => "h2_max_continuation",
+            Trip::ControlFrames => "h2_control_burst",
+            Trip::WindowUpdates => "h2_window_update_factor",
+            Trip::Priorities => "h2_priority_factor",
+            Trip::SmallData => "h2_small_data_budget",
+            Trip::EmptyData => "h2_max_empty_data",
+            Trip::QueuedControl => "h2_max_queued_control",
             Trip::MaxInflight => "max_inflight",
             Trip::QueueTimeout => "queue_timeout",
             Trip::ShutdownTimeout => "shutdown_timeout",
@@ -182,7 +232,7 @@ impl Trip {
     /// What the peer is told: the one place that decides it.
     #[must_use]
     pub const fn answer(self) -> Answer {
-        use Close::{Abort, Keep, Linger, Silent};
+        use Close::{Abort, GoAway, Keep, Linger, RefuseStream, Silent};
         match self {
             // No request was read, so there is nothing to answer, and a flood must not cost us a write each.
             Trip::MaxConnections | Trip::MaxConnectionsPerIp | Trip::ConnectionRatePerIp => {
@@ -219,6 +269,22 @@ impl Trip {
             Trip::RequestBody => Answer::status(413, Linger),
             // Where the body ends is unknown. Nothing better than 400 exists for its framing.
             Trip::ChunkLine | Trip::ChunkExtensions => Answer::status(400, Linger),
+            // SETTINGS told the client the number, but may have been on its way; nothing of the stream was looked at.
+            Trip::Streams => Answer::only(RefuseStream),
+            // Where the head ends is known on HTTP/2, so other streams are not concerned.
+            Trip::HeaderField => Answer::status(431, Keep),
+            // Nobody is there to read a GOAWAY.
+            Trip::PingTimeout => Answer::only(Abort),
+            // Legal frame by frame, and more of them than anything honest explains: an attack, or a client so broken that
+            // its owner should hear which bound it hit.
+            Trip::Resets
+            | Trip::Continuations
+            | Trip::ControlFrames
+            | Trip::WindowUpdates
+            | Trip::Priorities
+            | Trip::SmallData
+            | Trip::EmptyData
+            | Trip::QueuedControl => Answer::only(GoAway),
             // The request was fine and so is the connection; only the moment was not. Making everybody reconnect would
             // add to the load. A body that nobody reads is drained under the usual bounds.
             Trip::MaxInflight | Trip::QueueTimeout => Answer::status(503, Keep),
@@ -292,5 +358,10 @@ mod tests {
             }
         );
         assert_eq!(Trip::MaxInflight.answer().to_string(), "503, stay open");
+        assert_eq!(status(Trip::HeaderField), Some(431));
+        assert_eq!(
+            Trip::Resets.answer().to_string(),
+            "GOAWAY with ENHANCE_YOUR_CALM"
+        );
     }
 }

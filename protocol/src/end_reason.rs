@@ -83,6 +83,12 @@ end_reasons! {
     ServerStopped = "server_stopped",
     /// Still busy when `LANNER_SHUTDOWN_TIMEOUT` was over.
     AppShutdownTimeout = "app_shutdown_timeout",
+    /// Streams were reset more often than `LANNER_H2_RESET_BURST` and `LANNER_H2_RESET_RATE` allow.
+    StreamResetLimitExceeded = "stream_reset_limit_exceeded",
+    /// Frames that are legal one by one came in a flood; the GOAWAY names the bound.
+    FrameFlood = "frame_flood",
+    /// Frames that answer the client were more than `LANNER_H2_MAX_QUEUED_CONTROL`, and it did not read them.
+    OutputQueueSizeExceeded = "output_queue_size_exceeded",
     /// An upgraded connection ended by itself.
     UpgradeFinished = "upgrade_finished",
     /// The system refused an operation.
@@ -111,7 +117,18 @@ impl From<Trip> for EndReason {
             Trip::RequestBody => Self::MaxRequestBodySizeExceeded,
             Trip::ChunkLine | Trip::ChunkExtensions => Self::InvalidRequestBody,
             Trip::ShutdownTimeout => Self::AppShutdownTimeout,
+            Trip::HeaderField => Self::MaxRequestHeadersTotalSizeExceeded,
+            Trip::PingTimeout => Self::KeepAliveTimeout,
+            Trip::Resets => Self::StreamResetLimitExceeded,
+            Trip::Continuations
+            | Trip::ControlFrames
+            | Trip::WindowUpdates
+            | Trip::Priorities
+            | Trip::SmallData
+            | Trip::EmptyData => Self::FrameFlood,
+            Trip::QueuedControl => Self::OutputQueueSizeExceeded,
             Trip::MaxRequestsPerConnection
+            | Trip::Streams
             | Trip::MaxInflight
             | Trip::QueueTimeout
             | Trip::MaxUpgradedConnections => Self::Announced,

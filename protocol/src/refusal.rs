@@ -28,7 +28,7 @@ impl Refusal {
 
     /// Whether the connection may go on after the answer: the request was fine, only the moment was not.
     pub fn keeps_connection(self) -> bool {
-        matches!(self, Refusal::Trip(trip) if trip.answer().close == Close::Keep)
+        matches!(self, Refusal::Trip(trip) if matches!(trip.answer().close, Close::Keep | Close::RefuseStream))
     }
 
     /// The name in logs and metrics.
