@@ -27,6 +27,7 @@ mod end_reason;
 pub mod field;
 mod fields;
 pub mod framing;
+pub mod h2;
 pub mod head;
 pub mod host;
 mod method;

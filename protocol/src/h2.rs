@@ -1,0 +1,8 @@
+//! HTTP/2 (RFC 9113): what its frames are, and the arithmetic that a connection keeps for them.
+//!
+//! - [`window`]: flow control, both ways.
+//!
+//! All of it is plain values that know nothing of one another; which frame may come in which state is for whoever puts
+//! them together.
+
+pub mod window;
