@@ -127,6 +127,15 @@ impl Budget {
         }
     }
 
+    /// A budget that has `left` to begin with and must earn what it holds beyond that: never more than `capacity`.
+    #[must_use]
+    pub const fn to_earn(left: u32, capacity: u32) -> Budget {
+        Budget {
+            left: if left > capacity { capacity } else { left },
+            capacity,
+        }
+    }
+
     /// Spends `n`. False if that is more than is left: the bound was hit, and nothing is left then.
     #[must_use]
     pub const fn spend(&mut self, n: u32) -> bool {
@@ -230,6 +239,15 @@ mod tests {
         assert!(!budget.spend(1), "nothing is left after the bound was hit");
         budget.refill(u32::MAX);
         assert_eq!(budget.left(), 10);
+    }
+
+    #[test]
+    fn a_budget_that_is_to_be_earned_holds_what_it_began_with_and_what_was_earned() {
+        let mut budget = Budget::to_earn(2, 5);
+        assert!(budget.spend(2) && !budget.spend(1));
+        budget.refill(9);
+        assert_eq!(budget.left(), 5);
+        assert_eq!(Budget::to_earn(9, 5).left(), 5);
     }
 
     #[test]
