@@ -83,6 +83,24 @@ end_reasons! {
     ServerStopped = "server_stopped",
     /// Still busy when `LANNER_SHUTDOWN_TIMEOUT` was over.
     AppShutdownTimeout = "app_shutdown_timeout",
+    /// A frame of HTTP/2 is of a stream where it must not be, or of none where it must be of one.
+    InvalidStreamId = "invalid_stream_id",
+    /// A frame of HTTP/2 that must not come here.
+    UnexpectedFrame = "unexpected_frame",
+    /// A frame of HTTP/2 of a length that its kind cannot have.
+    InvalidFrameLength = "invalid_frame_length",
+    /// A frame of HTTP/2 longer than `LANNER_H2_MAX_FRAME`.
+    MaxFrameLengthExceeded = "max_frame_length_exceeded",
+    /// Padding longer than the frame that holds it.
+    InvalidDataPadding = "invalid_data_padding",
+    /// A setting of HTTP/2 with a value that it cannot have.
+    InvalidSettings = "invalid_settings",
+    /// A window was to grow by nothing, or beyond what windows can be.
+    InvalidWindowUpdateSize = "invalid_window_update_size",
+    /// The client sent more than its window allowed.
+    FlowControlWindowExceeded = "flow_control_window_exceeded",
+    /// A stream was made to depend on itself.
+    StreamSelfDependency = "stream_self_dependency",
     /// Streams were reset more often than `LANNER_H2_RESET_BURST` and `LANNER_H2_RESET_RATE` allow.
     StreamResetLimitExceeded = "stream_reset_limit_exceeded",
     /// Frames that are legal one by one came in a flood; the GOAWAY names the bound.
