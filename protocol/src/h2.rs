@@ -3,7 +3,7 @@
 //! - [`frame`]: bytes to frames and back, and everything that can be wrong with a single frame;
 //! - [`settings`]: what each side announced, and what follows from it;
 //! - [`window`]: flow control, both ways;
-//! - [`priority`]: what a client says about the order of its answers (RFC 9218);
+//! - [`priority`]: whose turn it is to send (RFC 9218);
 //! - [`flood`]: budgets for what is legal frame by frame and an attack a thousand times;
 //! - [`error_code`]: what a peer is told.
 //!

@@ -1,5 +1,9 @@
 //! What a client says about the order of its answers: the priority of RFC 9218, and the dependency of RFC 7540, which is read
-//! and not followed.
+//! and not followed. Whose turn it is to send is decided in `priority/schedule.rs`.
+
+mod schedule;
+
+pub use schedule::{FAIR_TURNS, Schedule};
 
 use super::frame::STREAM_MAX;
 
