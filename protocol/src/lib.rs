@@ -30,6 +30,7 @@ pub mod framing;
 pub mod h2;
 pub mod head;
 pub mod host;
+pub mod hpack;
 mod method;
 mod misbehaviour;
 mod output;
