@@ -211,6 +211,7 @@ fn version(head: &Head) -> &'static str {
     match head.version {
         lanner_protocol::head::Version::Http10 => "HTTP/1.0",
         lanner_protocol::head::Version::Http11 => "HTTP/1.1",
+        lanner_protocol::head::Version::Http2 => "HTTP/2.0",
     }
 }
 

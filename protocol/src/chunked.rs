@@ -16,6 +16,7 @@ use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 use crate::scan::SectionScan;
 use extension::Extension;
+pub(crate) use trailers::is_forbidden_trailer;
 pub use trailers::parse_trailers;
 
 /// The hexadecimal digits of the largest chunk size: 64 bits. Leading zeros count, or they would be without end.

@@ -333,7 +333,7 @@ impl Connection {
 
 /// Spreads `age` by up to a tenth in either direction, so that connections which began together do not all come
 /// back together.
-fn with_jitter(age: Duration, seed: u64) -> Duration {
+pub(crate) fn with_jitter(age: Duration, seed: u64) -> Duration {
     let spread = age / 5;
     let millionths = ((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) * 1_000_000) >> 32;
     age - age / 10 + spread.mul_f64(millionths as f64 / 1e6)

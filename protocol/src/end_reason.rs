@@ -107,6 +107,14 @@ end_reasons! {
     FrameFlood = "frame_flood",
     /// Frames that answer the client were more than `LANNER_H2_MAX_QUEUED_CONTROL`, and it did not read them.
     OutputQueueSizeExceeded = "output_queue_size_exceeded",
+    /// What came first was not the preface of HTTP/2 with SETTINGS behind it.
+    InvalidHandshake = "invalid_handshake",
+    /// A field block of HTTP/2 could not be decoded.
+    ErrorReadingHeaders = "error_reading_headers",
+    /// A frame of HTTP/2 came of a stream that its client had ended.
+    FrameAfterStreamClose = "received_frame_after_stream_close",
+    /// SETTINGS of ours were not acknowledged.
+    SettingsTimeout = "settings_timeout",
     /// An upgraded connection ended by itself.
     UpgradeFinished = "upgrade_finished",
     /// The system refused an operation.

@@ -16,7 +16,8 @@ pub enum Framing {
     None,
     /// As many bytes as Content-Length said; maybe zero.
     Length(u64),
-    /// Chunks up to the last one, then the trailer section.
+    /// Chunks up to the last one, then the trailer section. On HTTP/2, which has no chunks: as much as comes before the stream's
+    /// end.
     Chunked,
 }
 

@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::span::Span;
 use request_line::RequestLine;
 
-/// The version in the request line.
+/// The version of HTTP that a request came in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Version {
     /// HTTP/1.0
@@ -31,6 +31,8 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 /// A request head. Spans are relative to the bytes it was parsed from, which the caller keeps. One `Head` serves one
@@ -148,7 +150,7 @@ impl Head {
     }
 
     #[cold]
-    fn judge_underscores(
+    pub(crate) fn judge_underscores(
         &mut self,
         bytes: &[u8],
         policy: UnderscoreHeaders,

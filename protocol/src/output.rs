@@ -211,6 +211,29 @@ impl Output {
         }
     }
 
+    /// Moves the first `count` unsent bytes to the end of another queue; what is here by reference goes by reference.
+    pub(crate) fn move_to(&mut self, mut count: usize, to: &mut Self) {
+        while count > 0 {
+            let before = self
+                .pieces
+                .front()
+                .map_or(self.buffer.len(), |piece| piece.at);
+            let small = count.min(before - self.sent);
+            if small > 0 {
+                to.push(&self.buffer[self.sent..self.sent + small]);
+                self.advance(small);
+                count -= small;
+            } else if let Some(piece) = self.pieces.front() {
+                let large = count.min(piece.bytes.len());
+                to.push_shared(piece.bytes.slice(..large));
+                self.advance(large);
+                count -= large;
+            } else {
+                return;
+            }
+        }
+    }
+
     /// Forgets everything in the queue, keeping the buffer's memory.
     pub fn clear(&mut self) {
         self.buffer.clear();

@@ -72,7 +72,7 @@ pub fn parse_trailers(
     while !rest.is_empty() {
         let (line, after) = split_line(rest).ok_or(Misbehaviour::InvalidTrailer)?;
         let (name, value) = parse_line(line).map_err(|_| Misbehaviour::InvalidTrailer)?;
-        if is_forbidden(name) {
+        if is_forbidden_trailer(name) {
             return Err(Misbehaviour::ForbiddenTrailer.into());
         }
         if fields.len() == limits.max_header_count {
@@ -95,7 +95,8 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     ))
 }
 
-fn is_forbidden(name: &[u8]) -> bool {
+/// Whether a field must not come behind the content.
+pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
     name.len() >= FORBIDDEN_PREFIX.len()
         && name[..FORBIDDEN_PREFIX.len()].eq_ignore_ascii_case(FORBIDDEN_PREFIX)
         || FORBIDDEN
@@ -125,7 +126,7 @@ mod tests {
             "x-forwarded-for",
             "X-Forwarded-Anything",
         ] {
-            assert!(is_forbidden(name.as_bytes()), "{name}");
+            assert!(is_forbidden_trailer(name.as_bytes()), "{name}");
         }
         for name in [
             "hosts",
@@ -137,7 +138,7 @@ mod tests {
             "etag",
             "a",
         ] {
-            assert!(!is_forbidden(name.as_bytes()), "{name}");
+            assert!(!is_forbidden_trailer(name.as_bytes()), "{name}");
         }
     }
 }

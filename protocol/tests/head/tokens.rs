@@ -22,6 +22,7 @@ fn assert_same_tokens(parsed: &Parsed) {
     let version = match head.version {
         Version::Http10 => 0,
         Version::Http11 => 1,
+        Version::Http2 => panic!("{shown}"),
     };
     assert_eq!(request.version, Some(version), "{shown}");
     let theirs = request
