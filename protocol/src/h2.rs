@@ -1,5 +1,6 @@
-//! HTTP/2 (RFC 9113): what its frames are, and the arithmetic that a connection keeps for them.
+//! HTTP/2 (RFC 9113): the server's half of a connection, what its frames are, and the arithmetic that it keeps for them.
 //!
+//! - [`Connection`]: the state machine, which puts all that follows together;
 //! - [`frame`]: bytes to frames and back, and everything that can be wrong with a single frame;
 //! - [`settings`]: what each side announced, and what follows from it;
 //! - [`window`]: flow control, both ways;
@@ -7,12 +8,20 @@
 //! - [`flood`]: budgets for what is legal frame by frame and an attack a thousand times;
 //! - [`error_code`]: what a peer is told.
 //!
-//! All of it is plain values that know nothing of one another; which frame may come in which state is for whoever puts
-//! them together.
+//! All but the first are plain values that know nothing of one another; which frame may come in which state is the connection's
+//! to say.
 
+mod connection;
 pub mod error_code;
 pub mod flood;
 pub mod frame;
 pub mod priority;
+mod request;
 pub mod settings;
+mod stream;
+mod streams;
 pub mod window;
+
+pub use connection::{Connection, Event, Step};
+pub use request::Malformed;
+pub use stream::{Reset, StreamKey};

@@ -1,0 +1,407 @@
+//! The server's half of one HTTP/2 connection as a state machine without input or output of its own (RFC 9113).
+//!
+//! It decides everything that depends on bytes and moments: what a frame means in the state that its stream is in, who may
+//! send how much and whose turn it is, which limit was hit, whether a stream or the connection goes on. It leaves to the
+//! driver: reading, writing, closing, the clock and the app. What a single frame, a window or a budget is stands in the
+//! modules beside this one.
+//!
+//! The driver calls, in each of its turns:
+//! 1. [`Connection::handle_eof`] or [`Connection::handle_reset`], if that is what reading came to; then
+//!    [`Connection::poll`] with everything received and not yet consumed, until it says [`Event::More`],
+//!    [`Event::Held`] or [`Event::Closing`];
+//! 2. for each stream, the app's verbs: [`Connection::admit`], [`Connection::want_body`], [`Connection::consumed`],
+//!    [`Connection::respond`], [`Connection::send`], [`Connection::finish`], or [`Connection::reset`]; and
+//!    [`Connection::release`] after [`Event::Reset`];
+//! 3. [`Connection::flush`], a write of what stands in the output, [`Connection::handle_output`], and, for the streams that
+//!    [`Connection::take_resumed`] names, more of their bodies;
+//! 4. [`Connection::fate`] and [`Connection::deadline`], as for HTTP/1.1. Where [`Connection::owes_events`] is true,
+//!    [`Connection::poll`] is called again, if need be without input.
+
+mod answering;
+mod blocks;
+mod bodies;
+mod closing;
+mod control;
+mod fault;
+mod receiving;
+mod sending;
+mod timing;
+
+use super::error_code::ErrorCode;
+use super::flood::Flood;
+use super::frame::{self, Preface};
+use super::priority::{Priority, Schedule};
+use super::settings::{OwnSettings, PeerSettings, Settings, Side};
+use super::stream::{End, Receive, Reset, Stream, StreamDeadlines, StreamKey, Transmit};
+use super::streams::Streams;
+use super::window::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
+use crate::connection::{Fate, Overrides, Turn, with_jitter};
+use crate::end_reason::EndReason;
+use crate::fields::{ContentType, Fields};
+use crate::head::Head;
+use crate::hpack::{Decoder, Encoder, TABLE_BYTES_INITIAL};
+use crate::refusal::Refusal;
+use crate::response::{BodyLength, ResponseError, ResponseHead};
+use crate::status::Status;
+use bytes::Bytes;
+use fault::Fault;
+use lanner_limits::{Deadlines, Limits, Moment, Timer, Trip, WriteRate};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+
+pub use receiving::{Event, Step};
+
+/// PRIORITY_UPDATE that came before its stream: so many are kept. One for each of a page's images that are asked for next.
+const EARLY_PRIORITIES_MAX: usize = 32;
+
+/// How long a connection is idle before its tables are given back. Bursts of requests come closer together.
+const RELEASE_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Where the next byte of input belongs.
+#[derive(Debug)]
+enum Input {
+    Preface(Preface),
+    /// To a frame's header, or to a frame that is to be there as a whole.
+    Frame,
+    /// To a DATA frame that is handed on as it comes.
+    Data(DataFrame),
+}
+
+/// What is left of a DATA frame.
+#[derive(Clone, Copy, Debug)]
+struct DataFrame {
+    /// Whose it is; none where nobody wants it.
+    stream: Option<StreamKey>,
+    data: u32,
+    padding: u32,
+    end_stream: bool,
+}
+
+/// A field block of which CONTINUATION is still to come.
+#[derive(Debug)]
+struct Block {
+    stream: u32,
+    end_stream: bool,
+    bytes: Vec<u8>,
+}
+
+/// How far we have come in leaving (section 6.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaving {
+    No,
+    /// We said that we are about to; requests on their way are still taken.
+    Announced,
+    /// Streams above this one are not looked at.
+    Final {
+        last_stream: u32,
+    },
+}
+
+/// A PING of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ping {
+    None,
+    /// Is anybody there?
+    Alive,
+}
+
+/// What stays of the exchange that ended last.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastAnswer {
+    stream: u32,
+    status: Option<Status>,
+    body_bytes: u64,
+}
+
+/// One client's connection. The module's documentation gives the order of calls.
+///
+/// Invariants: `queued_bytes` is the sum of what the streams have queued; `streams_due` is not later than any deadline of any
+/// stream; what the connection's receive window has unread is what its streams' windows have; `fate` never goes back to
+/// `Open`, and there are no streams once it is something else.
+pub struct Connection {
+    limits: Rc<Limits>,
+    input: Input,
+    block: Option<Block>,
+    streams: Streams,
+    schedule: Schedule,
+    decoder: Decoder,
+    encoder: Encoder,
+    own: OwnSettings,
+    peer: PeerSettings,
+    flood: Flood,
+    receive_window: ReceiveWindow,
+    send_window: SendWindow,
+    /// Events that came of something else than the frame being looked at.
+    owed: VecDeque<Event>,
+    resumed: VecDeque<StreamKey>,
+    /// How many streams wait to hear that they may go on.
+    full_streams: usize,
+    queued_bytes: usize,
+    early_priorities: Vec<(u32, Priority)>,
+    /// Whether the client has ever said anything about priorities.
+    speaks_priorities: bool,
+    deadlines: Deadlines,
+    streams_due: Moment,
+    settings_due: Moment,
+    ping_due: Moment,
+    release_due: Moment,
+    ping: Ping,
+    heard: Moment,
+    write_rate: WriteRate,
+    /// Bytes ever queued in the output.
+    output_bytes: u64,
+    requests: u64,
+    /// The highest stream that the client has named in HEADERS.
+    last_stream: u32,
+    leaving: Leaving,
+    /// Why we leave.
+    leaving_reason: EndReason,
+    idle_since: Moment,
+    fate: Fate,
+    /// TLS is below.
+    secure: bool,
+    /// Windows may grow: memory is normal.
+    windows_grow: bool,
+    greeted: bool,
+    peer_leaving: bool,
+    backlog: bool,
+    aged: bool,
+    eof: bool,
+    last_answer: LastAnswer,
+    trip: Option<Trip>,
+    end: Option<EndReason>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("input", &self.input)
+            .field("streams", &self.streams.count())
+            .field("last_stream", &self.last_stream)
+            .field("leaving", &self.leaving)
+            .field("fate", &self.fate)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// A connection accepted `now`, whose client is expected to send the preface. `seed` spreads the ages of connections that
+    /// began together.
+    pub fn new(limits: Rc<Limits>, now: Moment, seed: u64) -> Self {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(Timer::FirstByte, now + limits.first_byte_timeout);
+        if let Some(age) = limits.max_connection_age {
+            deadlines.set(Timer::Age, now + with_jitter(age, seed));
+        }
+        let ping_due = limits
+            .h2_ping_interval
+            .map_or(Moment::MAX, |interval| now + interval);
+        // Extended CONNECT is not announced before somebody can serve it.
+        let own = Settings {
+            connect_protocol: false,
+            ..Settings::of_server(&limits)
+        };
+        Self {
+            input: Input::Preface(Preface::new()),
+            block: None,
+            streams: Streams::default(),
+            schedule: Schedule::new(),
+            decoder: Decoder::new(TABLE_BYTES_INITIAL),
+            encoder: Encoder::new(limits.h2_hpack_encoder_table),
+            own: OwnSettings::new(own),
+            peer: PeerSettings::new(Side::Client),
+            flood: Flood::new(&limits, now),
+            receive_window: ReceiveWindow::new(WINDOW_DEFAULT, now),
+            send_window: SendWindow::new(WINDOW_DEFAULT),
+            owed: VecDeque::new(),
+            resumed: VecDeque::new(),
+            full_streams: 0,
+            queued_bytes: 0,
+            early_priorities: Vec::new(),
+            speaks_priorities: false,
+            deadlines,
+            streams_due: Moment::MAX,
+            settings_due: Moment::MAX,
+            ping_due,
+            release_due: Moment::MAX,
+            ping: Ping::None,
+            heard: now,
+            write_rate: WriteRate::default(),
+            output_bytes: 0,
+            requests: 0,
+            last_stream: 0,
+            leaving: Leaving::No,
+            leaving_reason: EndReason::Announced,
+            idle_since: now,
+            fate: Fate::Open,
+            secure: false,
+            windows_grow: true,
+            greeted: false,
+            peer_leaving: false,
+            backlog: false,
+            aged: false,
+            eof: false,
+            last_answer: LastAnswer::default(),
+            trip: None,
+            end: None,
+            limits,
+        }
+    }
+
+    /// Says that TLS is below, so that `https` is what requests are expected to name.
+    pub fn set_secure(&mut self) {
+        self.secure = true;
+    }
+
+    /// Lets CONNECT name a protocol (RFC 8441), which the client is told with our first SETTINGS: to be called before anything
+    /// else. Such a request comes with [`Head::upgrade`] set.
+    pub fn offer_connect_protocol(&mut self) {
+        let wanted = Settings {
+            connect_protocol: true,
+            ..*self.own.wanted()
+        };
+        self.own.want(wanted);
+    }
+
+    /// Says whether windows may grow beyond what they begin with: not while memory is short.
+    pub fn set_windows_grow(&mut self, grow: bool) {
+        self.windows_grow = grow;
+    }
+
+    // Getters.
+
+    /// What the driver is to do with the socket.
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// The moment at which [`Connection::handle_timeout`] is due if nothing else happens first, or one before it.
+    pub fn deadline(&self) -> Option<Moment> {
+        let at = self
+            .streams_due
+            .min(self.settings_due)
+            .min(self.ping_due)
+            .min(self.release_due);
+        let at = self
+            .deadlines
+            .earliest()
+            .map_or(at, |earliest| earliest.min(at));
+        (at < Moment::MAX).then_some(at)
+    }
+
+    /// Why the connection ends, once it does.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.end
+    }
+
+    /// Requests begun on this connection.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Streams that exist now, those among them whose client has reset them and whose exchange is not released yet.
+    pub fn streams(&self) -> usize {
+        self.streams.count()
+    }
+
+    /// Since when the connection has been waiting for a request, if it is doing just that. A client that still takes
+    /// its last answer is not idle.
+    pub fn idle_since(&self) -> Option<Moment> {
+        (self.awaits_request() && !self.backlog).then_some(self.idle_since)
+    }
+
+    /// Whether no request is there, not even in part.
+    pub fn awaits_request(&self) -> bool {
+        self.streams.count() == 0 && self.block.is_none() && self.fate == Fate::Open
+    }
+
+    /// Whether it only waits for the client to take its last answer and close.
+    pub fn is_lingering(&self) -> bool {
+        self.fate == Fate::Lingering
+    }
+
+    /// Whether an exchange is under way.
+    pub fn in_exchange(&self) -> bool {
+        self.streams.count() > 0
+    }
+
+    /// Whether bytes are worth reading with `unsent` bytes of ours waiting to go out. A client that does not read is not
+    /// read from: whatever it sends would make us answer.
+    pub fn wants_input(&self, unsent: usize) -> bool {
+        !self.eof && (self.fate != Fate::Open || unsent < self.limits.h2_max_send_buffer)
+    }
+
+    /// Whether [`Connection::poll`] has something to say without any input.
+    pub fn owes_events(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// The status sent on a stream that exists or was the last to end, ours or the app's, for the access log.
+    pub fn answered(&self, stream: StreamKey) -> Option<Status> {
+        match self.streams.at(stream) {
+            Some(found) => found.answered,
+            None if self.last_answer.stream == stream.id => self.last_answer.status,
+            None => None,
+        }
+    }
+
+    /// Body bytes queued for the answer on a stream that exists or was the last to end, for the access log.
+    pub fn body_bytes_sent(&self, stream: StreamKey) -> u64 {
+        match self.streams.at(stream) {
+            Some(found) => found.body_bytes_sent,
+            None if self.last_answer.stream == stream.id => self.last_answer.body_bytes,
+            None => 0,
+        }
+    }
+
+    /// Whether an answer is owed on this stream and none has been begun.
+    pub fn awaits_response(&self, stream: StreamKey) -> bool {
+        self.streams
+            .at(stream)
+            .is_some_and(|stream| stream.transmit == Transmit::Pending && !stream.reset)
+    }
+
+    /// The limit that was hit since the last call, for the counters.
+    pub fn take_trip(&mut self) -> Option<Trip> {
+        self.trip.take()
+    }
+
+    // What several ways lead to.
+
+    fn note(&mut self, refusal: Refusal) {
+        if let Refusal::Trip(trip) = refusal {
+            self.trip = Some(trip);
+        }
+    }
+
+    /// Lowers the bound below which no stream has a deadline.
+    #[inline]
+    fn due_by(&mut self, at: Moment) {
+        self.streams_due = self.streams_due.min(at);
+    }
+
+    /// The most that a stream's window may grow to now.
+    fn stream_window_max(&self) -> u32 {
+        if self.windows_grow {
+            self.limits.h2_stream_window_max()
+        } else {
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_takes_two_kibibytes_beside_its_tables_of_fields() {
+        assert!(
+            size_of::<Connection>() <= 2048,
+            "{}",
+            size_of::<Connection>()
+        );
+    }
+}

@@ -1,0 +1,422 @@
+//! What comes in of bodies: DATA, whom it is for, and the credit that is given for it (section 5.2, 6.1 and 6.9).
+//!
+//! Credit is given for what the app has consumed, and for what nobody will: that must not hold up other streams.
+
+use super::receiving::Taken;
+use super::*;
+use crate::h2::frame::{END_STREAM, FrameFault, FrameHeader, HEADER_BYTES, PADDED};
+use crate::h2::request::Malformed;
+
+impl Connection {
+    /// The header of a DATA frame is there, and what it costs is known: all of that is decided before the content comes.
+    #[inline]
+    pub(super) fn receive_data_header(
+        &mut self,
+        turn: &mut Turn<'_>,
+        header: FrameHeader,
+        rest: &[u8],
+    ) -> Result<Taken, Fault> {
+        let (prefix, padding) = if header.has(PADDED) {
+            let Some(padding) = rest.first() else {
+                return Ok(Taken::None);
+            };
+            (1, u32::from(*padding))
+        } else {
+            (0, 0)
+        };
+        let data = (header.length - prefix)
+            .checked_sub(padding)
+            .ok_or(FrameFault::DataPadding)?;
+        let end_stream = header.has(END_STREAM);
+        // Section 6.9: the connection's window counts in any case.
+        self.receive_window
+            .receive(header.length)
+            .map_err(|_| Fault::WindowExceeded)?;
+        let mut frame = DataFrame {
+            stream: None,
+            data,
+            padding,
+            end_stream,
+        };
+        match self.streams.find(header.stream) {
+            Some(key) => {
+                if self.begin_data(turn, key, header.length, &frame)? {
+                    frame.stream = Some(key);
+                }
+            }
+            None => self.pass_over_data(turn, header, end_stream)?,
+        }
+        self.deadlines.clear(Timer::Head);
+        Ok(self.go_on(turn, frame, HEADER_BYTES + prefix as usize))
+    }
+
+    /// DATA of a stream that is not there.
+    #[cold]
+    fn pass_over_data(
+        &mut self,
+        turn: &mut Turn<'_>,
+        header: FrameHeader,
+        end_stream: bool,
+    ) -> Result<(), Fault> {
+        if self.is_ignored(header.stream) || self.streams.was_reset(header.stream) {
+            self.flood.control(turn.now)?;
+            if end_stream {
+                self.streams.forget_reset(header.stream);
+            }
+            self.credit_connection(turn, header.length);
+            return Ok(());
+        }
+        Err(if self.is_idle(header.stream) {
+            Fault::IdleStream
+        } else {
+            Fault::ClosedStream
+        })
+    }
+
+    /// Counts a frame of `length` bytes. False if nobody wants it; it is credited then.
+    fn begin_data(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: StreamKey,
+        length: u32,
+        frame: &DataFrame,
+    ) -> Result<bool, Fault> {
+        let Some(stream) = self.streams.at_mut(key) else {
+            return Ok(false);
+        };
+        if stream.receive == Receive::Closed {
+            self.receive_late_data(turn, key, length, frame.end_stream)?;
+            return Ok(false);
+        }
+        // What the window does not let in it does not count either: the connection's has, and is to be credited.
+        if stream.receive_window.receive(length).is_err() {
+            self.credit_connection(turn, length);
+            self.reset_by_fault(turn, key, Reset::Window);
+            return Ok(false);
+        }
+        let left = stream.body_left;
+        let (data, ends) = (u64::from(frame.data), frame.end_stream);
+        if left.is_some_and(|left| left < data || ends && left > data) {
+            self.reset_by_fault(turn, key, Reset::Malformed(Malformed::ContentLength));
+            return Ok(false);
+        }
+        stream.body_left = stream.body_left.map(|left| left - u64::from(frame.data));
+        stream.body_bytes += u64::from(frame.data);
+        self.flood.data_received(
+            &mut stream.small_data,
+            frame.data,
+            frame.end_stream,
+            turn.now,
+        )?;
+        let is_read = stream.is_read();
+        let too_long = stream.max_body.is_some_and(|max| stream.body_bytes > max);
+        let overhead = length - frame.data;
+        if is_read && too_long {
+            self.fail_body(turn, key, Trip::RequestBody.into());
+        } else if !is_read {
+            self.discard(turn, key, frame.data, overhead);
+        } else if overhead > 0 {
+            self.credit(key, turn, overhead);
+        }
+        Ok(true)
+    }
+
+    /// DATA behind the end of the client's half (section 5.1, "half-closed (remote)" and "closed").
+    #[cold]
+    fn receive_late_data(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: StreamKey,
+        length: u32,
+        end_stream: bool,
+    ) -> Result<(), Fault> {
+        self.credit_connection(turn, length);
+        if self.streams.was_reset(key.id) {
+            self.flood.control(turn.now)?;
+            if end_stream {
+                self.streams.forget_reset(key.id);
+            }
+        } else if self.streams.at(key).is_some_and(|stream| stream.reset) {
+            return Err(Fault::ClosedStream);
+        } else {
+            self.reset_by_fault(turn, key, Reset::FrameAfterEnd);
+        }
+        Ok(())
+    }
+
+    /// Nobody reads this: all of it is credited at once. Only where its stream is drained may the client send more of it.
+    fn discard(&mut self, turn: &mut Turn<'_>, key: StreamKey, data: u32, overhead: u32) {
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        self.flood.data_discarded(&mut stream.small_data);
+        match &mut stream.receive {
+            Receive::Draining { budget } if u64::from(data) <= *budget => {
+                *budget -= u64::from(data);
+                self.credit(key, turn, data + overhead);
+            }
+            Receive::Draining { budget } => {
+                *budget = 0;
+                self.note(Trip::BodyDrainMax.into());
+                self.stop_body(turn, key);
+            }
+            Receive::Open | Receive::Closed => self.credit_unread(turn, key),
+        }
+    }
+
+    /// Content of the DATA frame under way, or its padding.
+    #[inline]
+    pub(super) fn receive_data(
+        &mut self,
+        turn: &mut Turn<'_>,
+        input: &[u8],
+    ) -> Result<Taken, Fault> {
+        let Input::Data(frame) = &self.input else {
+            return Ok(Taken::None);
+        };
+        if input.is_empty() {
+            return Ok(Taken::None);
+        }
+        let mut frame = *frame;
+        if frame.data == 0 {
+            let count = input.len().min(frame.padding as usize);
+            frame.padding -= count as u32;
+            return Ok(self.go_on(turn, frame, count));
+        }
+        let count = input.len().min(frame.data as usize);
+        frame.data -= count as u32;
+        let ends = frame.data == 0 && frame.end_stream;
+        // What follows then is padding, which concerns nobody.
+        frame.end_stream &= !ends;
+        self.go_on(turn, frame, 0);
+        Ok(self.deliver(turn, frame.stream, count, ends))
+    }
+
+    /// Goes on to what is left of the frame, or to the next one; `count` bytes were taken.
+    fn go_on(&mut self, turn: &mut Turn<'_>, frame: DataFrame, count: usize) -> Taken {
+        if frame.data + frame.padding > 0 {
+            self.input = Input::Data(frame);
+            return Taken::Bytes(count);
+        }
+        self.input = Input::Frame;
+        let (true, Some(stream)) = (frame.end_stream, frame.stream) else {
+            return Taken::Bytes(count);
+        };
+        let is_read = self.streams.at(stream).is_some_and(Stream::is_read);
+        self.stop_waiting(turn.now, stream);
+        self.receive_end(turn, stream);
+        if !is_read {
+            return Taken::Bytes(count);
+        }
+        let event = Event::End {
+            stream,
+            trailers: false,
+        };
+        Taken::Event(count, event)
+    }
+
+    #[inline]
+    fn deliver(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stream: Option<StreamKey>,
+        count: usize,
+        last: bool,
+    ) -> Taken {
+        let Some((key, stream)) = stream.and_then(|key| Some((key, self.streams.at_mut(key)?)))
+        else {
+            return Taken::Bytes(count);
+        };
+        let is_read = stream.is_read();
+        if is_read {
+            stream.continue_owed = false;
+            stream.read_rate.on_bytes(count as u64);
+            self.stop_waiting(turn.now, key);
+        }
+        if last {
+            self.receive_end(turn, key);
+        }
+        if !is_read {
+            return Taken::Bytes(count);
+        }
+        let at = 0..count;
+        let event = Event::Data {
+            stream: key,
+            at,
+            last,
+        };
+        Taken::Event(count, event)
+    }
+
+    /// The client's half is whole.
+    pub(super) fn receive_end(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        stream.receive = Receive::Closed;
+        stream.due.drain = Moment::MAX;
+        if stream.is_over() {
+            self.remove(turn, key);
+        }
+    }
+
+    // What the app does.
+
+    /// Takes the app's overrides and judges the announced body length by them. Returns whether to dispatch; if not, a 413 is
+    /// queued already, and the exchange is over.
+    pub fn admit(&mut self, stream: StreamKey, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
+        let Some(found) = self.streams.at_mut(stream) else {
+            return false;
+        };
+        if let Some(rate) = overrides.min_body_rate {
+            found.min_body_rate = rate;
+        }
+        if let Some(rate) = overrides.min_response_rate {
+            found.min_response_rate = rate;
+        }
+        if let Some(max) = overrides.max_body {
+            found.max_body = max;
+        }
+        let over = found
+            .body_left
+            .zip(found.max_body)
+            .is_some_and(|(announced, max)| announced > max);
+        if over {
+            self.refuse(stream, turn, Trip::RequestBody.into());
+        }
+        !over
+    }
+
+    /// The app waits for body bytes, of which none are there.
+    pub fn want_body(&mut self, stream: StreamKey, turn: &mut Turn<'_>) {
+        let Some(found) = self.streams.at_mut(stream) else {
+            return;
+        };
+        if !found.is_read() || found.wanted {
+            return;
+        }
+        found.wanted = true;
+        found.read_rate.start_wait(turn.now);
+        let deadline = found
+            .min_body_rate
+            .and_then(|rate| found.read_rate.deadline(rate))
+            .unwrap_or(Moment::MAX);
+        found.due.body = deadline;
+        // RFC 9110 section 10.1.1: sent when the app reads, and omitted once content has begun to arrive.
+        let continues = std::mem::take(&mut found.continue_owed);
+        if continues && found.transmit == Transmit::Pending {
+            self.encode_continue(turn, stream.id);
+        }
+        self.due_by(deadline);
+    }
+
+    pub(super) fn stop_waiting(&mut self, now: Moment, key: StreamKey) {
+        if let Some(stream) = self.streams.at_mut(key)
+            && stream.wanted
+        {
+            stream.wanted = false;
+            stream.read_rate.stop_wait(now);
+            stream.due.body = Moment::MAX;
+        }
+    }
+
+    /// The app has consumed so many bytes of the body, or they were thrown away: the client may send as many more.
+    pub fn consumed(&mut self, stream: StreamKey, turn: &mut Turn<'_>, bytes: usize) {
+        let Some(found) = self.streams.at_mut(stream) else {
+            return;
+        };
+        let unread = found.receive_window.unread();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(unread);
+        if bytes > 0 {
+            self.flood.data_consumed(&mut found.small_data, bytes);
+            self.credit(stream, turn, bytes);
+        }
+    }
+
+    // Credit.
+
+    /// `bytes` of a stream are consumed.
+    fn credit(&mut self, key: StreamKey, turn: &mut Turn<'_>, bytes: u32) {
+        let size_max = self.stream_window_max();
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        let bytes = bytes.min(stream.receive_window.unread());
+        let increment = stream.receive_window.consume(bytes, size_max, turn.now);
+        let is_of_use = stream.is_read() || matches!(stream.receive, Receive::Draining { .. });
+        if let (Some(increment), true) = (increment, is_of_use) {
+            self.encode_window_update(turn, key.id, increment);
+        }
+        self.credit_connection(turn, bytes);
+    }
+
+    /// What a stream has unread is consumed by nobody.
+    pub(super) fn credit_unread(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        if let Some(stream) = self.streams.at_mut(key) {
+            self.flood.data_discarded(&mut stream.small_data);
+            let unread = stream.receive_window.unread();
+            if unread > 0 {
+                self.credit(key, turn, unread);
+            }
+        }
+    }
+
+    /// The connection's window is the same for all: what one stream holds unread, others cannot use.
+    pub(super) fn credit_connection(&mut self, turn: &mut Turn<'_>, bytes: u32) {
+        if let Some(increment) = self.receive_window.consume(bytes, 0, turn.now) {
+            self.encode_window_update(turn, 0, increment);
+        }
+    }
+
+    // Bodies that end before their end.
+
+    /// A body that cannot be received: the app's read fails, and the engine's answer wins if none was begun.
+    pub(super) fn fail_body(&mut self, turn: &mut Turn<'_>, key: StreamKey, refusal: Refusal) {
+        self.note(refusal);
+        self.stop_waiting(turn.now, key);
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        stream.failure = Some(refusal);
+        stream.continue_owed = false;
+        self.owed.push_back(Event::BodyFailed {
+            stream: key,
+            refusal,
+        });
+        self.credit_unread(turn, key);
+    }
+
+    /// The exchange is over and the body is not: it is drained within bounds, or stopped at once where it is known to pass
+    /// them.
+    pub(super) fn drain(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        let max = self.limits.body_drain_max;
+        let hopeless = stream.body_left.is_some_and(|left| left > max) || stream.failure.is_some();
+        stream.receive = Receive::Draining {
+            budget: if hopeless { 0 } else { max },
+        };
+        stream.due.drain = turn.now + self.limits.body_drain_timeout;
+        let due = stream.due.drain;
+        self.due_by(due);
+        self.credit_unread(turn, key);
+        if hopeless {
+            self.stop_body(turn, key);
+        }
+    }
+
+    /// Section 8.1: the answer is complete, so the client need not go on. Before that, a reset would take the answer away: the
+    /// stream gets no more credit until then.
+    pub(super) fn stop_body(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        self.credit_unread(turn, key);
+        if self
+            .streams
+            .at(key)
+            .is_some_and(|stream| stream.end == End::Sent)
+        {
+            self.encode_reset(turn, key.id, ErrorCode::NO_ERROR, true);
+            self.remove(turn, key);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What time does to a connection and to its streams: deadlines that pass, age, silence.
+
+use super::*;
+
+impl Connection {
+    /// Handles every deadline that has passed. What it means to streams, [`Connection::poll`] says afterwards.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        while let Some(timer) = self.deadlines.take_expired(turn.now) {
+            match timer {
+                Timer::FirstByte => {
+                    self.trip = Some(Trip::FirstByteTimeout);
+                    self.gone(Trip::FirstByteTimeout.into());
+                }
+                Timer::KeepAlive => self.keep_alive_over(turn),
+                Timer::Head => self.fail(turn, Trip::HeaderTimeout.into()),
+                Timer::ResponseRate => self.abort_with(Trip::MinResponseRate),
+                Timer::Linger => self.gone(EndReason::Announced),
+                Timer::Age => self.aged(turn),
+                Timer::Stop if self.greeted => self.leave_finally(turn),
+                Timer::Stop => self.gone(EndReason::ServerStopped),
+                // Those are each stream's own.
+                Timer::BodyRate | Timer::Request | Timer::Drain => {}
+            }
+        }
+        if self.settings_due <= turn.now {
+            self.fail(turn, Fault::SettingsTimeout);
+        }
+        if self.ping_due <= turn.now {
+            self.silence_over(turn);
+        }
+        if self.release_due <= turn.now {
+            self.release_memory();
+        }
+        if self.streams_due <= turn.now {
+            self.handle_stream_timeouts(turn);
+        }
+    }
+
+    fn keep_alive_over(&mut self, turn: &mut Turn<'_>) {
+        self.trip = Some(Trip::KeepaliveTimeout);
+        frame::encode_go_away(
+            self.last_stream,
+            ErrorCode::NO_ERROR,
+            &[],
+            turn.output.tail(),
+        );
+        self.close(false, Trip::KeepaliveTimeout.into());
+    }
+
+    /// First the client is asked for no more requests; when the grace is over too, the connection is cut.
+    fn aged(&mut self, turn: &mut Turn<'_>) {
+        if std::mem::replace(&mut self.aged, true) {
+            return self.abort_with(Trip::MaxConnectionAge);
+        }
+        self.trip = Some(Trip::MaxConnectionAge);
+        self.leave(turn, EndReason::MaxConnectionAge);
+        self.deadlines
+            .set(Timer::Age, turn.now + self.limits.max_connection_age_grace);
+    }
+
+    fn silence_over(&mut self, turn: &mut Turn<'_>) {
+        let Some(interval) = self.limits.h2_ping_interval else {
+            return;
+        };
+        if self.ping == Ping::Alive {
+            return self.abort_with(Trip::PingTimeout);
+        }
+        let due = self.heard + interval;
+        if due > turn.now || !self.greeted {
+            self.ping_due = due.max(turn.now + interval / 2);
+        } else {
+            self.ping_alive(turn);
+        }
+    }
+
+    /// A connection that has been idle for a while keeps little.
+    fn release_memory(&mut self) {
+        self.release_due = Moment::MAX;
+        if self.streams.count() == 0 {
+            self.streams.release_memory();
+            self.schedule = Schedule::new();
+            self.owed.shrink_to_fit();
+            self.resumed.shrink_to_fit();
+            self.early_priorities.shrink_to_fit();
+        }
+    }
+
+    /// Looks at every stream, and at when the next one is due.
+    fn handle_stream_timeouts(&mut self, turn: &mut Turn<'_>) {
+        self.streams_due = Moment::MAX;
+        for place in 0..self.streams.places() {
+            if let Some(key) = self.streams.key_at(place) {
+                self.handle_stream_timeout(turn, key);
+            }
+            let due = self
+                .streams
+                .key_at(place)
+                .and_then(|key| self.streams.at(key))
+                .map_or(Moment::MAX, |stream| stream.due.earliest());
+            self.due_by(due);
+        }
+    }
+
+    fn handle_stream_timeout(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        let due = stream.due;
+        if due.request <= turn.now {
+            stream.due.request = Moment::MAX;
+            self.request_timed_out(turn, key, due.queued);
+        }
+        if due.body <= turn.now {
+            self.fail_body(turn, key, Trip::MinBodyRate.into());
+        }
+        if due.response <= turn.now {
+            self.response_too_slow(turn, key);
+        }
+        if due.drain <= turn.now
+            && let Some(stream) = self.streams.at_mut(key)
+        {
+            stream.due.drain = Moment::MAX;
+            if stream.receive != Receive::Closed {
+                stream.receive = Receive::Draining { budget: 0 };
+                self.note(Trip::BodyDrainTimeout.into());
+                self.stop_body(turn, key);
+            }
+        }
+    }
+
+    fn request_timed_out(&mut self, turn: &mut Turn<'_>, key: StreamKey, queued: bool) {
+        let trip = if queued {
+            Trip::QueueTimeout
+        } else {
+            Trip::RequestTimeout
+        };
+        if !self.awaits_response(key) {
+            return self.reset_with(turn, key, Reset::Trip(trip));
+        }
+        self.note(trip.into());
+        self.answer_refusal(turn, key, trip.into());
+        self.owed.push_back(Event::Reset {
+            stream: key,
+            reason: Reset::Trip(trip),
+        });
+    }
+
+    /// The client's window was shut too long for what waits. Where it is open, others go first, or the socket is full; who
+    /// judges that is the connection's own deadline.
+    fn response_too_slow(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        let connection_shut = self.send_window.is_shut();
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        if stream.send_window.is_shut() || connection_shut {
+            return self.reset_with(turn, key, Reset::Trip(Trip::MinResponseRate));
+        }
+        let grace = stream.min_response_rate.map_or(Moment::MAX, |rate| {
+            turn.now + rate.grace.max(std::time::Duration::from_secs(1))
+        });
+        stream.due.response = grace;
+    }
+
+    /// The request has to wait for its turn, for `LANNER_QUEUE_TIMEOUT` at most.
+    pub fn handle_queued(&mut self, stream: StreamKey, now: Moment, timeout: std::time::Duration) {
+        if let Some(found) = self.streams.at_mut(stream) {
+            found.due.queued = true;
+            found.due.request = now + timeout;
+            self.due_by(now + timeout);
+        }
+    }
+
+    /// The request's turn has come.
+    pub fn handle_dequeued(&mut self, stream: StreamKey, now: Moment) {
+        let timeout = self.limits.request_timeout;
+        if let Some(found) = self.streams.at_mut(stream) {
+            found.due.queued = false;
+            found.due.request = timeout.map_or(Moment::MAX, |timeout| now + timeout);
+            let due = found.due.request;
+            self.due_by(due);
+        }
+    }
+}

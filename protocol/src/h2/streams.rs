@@ -1,0 +1,146 @@
+//! The streams of one connection that exist now, and those that we reset a moment ago.
+
+use super::stream::{Stream, StreamKey};
+use std::collections::VecDeque;
+
+/// Ids looked at together: the compiler compares them in two instructions.
+const IDS_TOGETHER: usize = 8;
+
+/// How many streams are remembered that we ended while the client's half was open. Frames of theirs may be on their way;
+/// frames of a stream forgotten are taken for those of one that the client itself had ended. More than a client may have open.
+const RESETS_KEPT: usize = 256;
+
+/// The table of streams. Places are given from 0 upwards and used again, so it is as long as most streams ever were
+/// open together.
+///
+/// Invariant: `ids` and `slots` are equally long; an id is 0 where its place is free, and then the place is in `free`.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    ids: Vec<u32>,
+    slots: Vec<Option<Stream>>,
+    free: Vec<u16>,
+    resets: VecDeque<u32>,
+}
+
+impl Streams {
+    /// How many there are.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.ids.len() - self.free.len()
+    }
+
+    /// Adds a stream. There are at most as many as `LANNER_H2_MAX_STREAMS` allows, which 16 bits hold.
+    #[inline]
+    pub(super) fn insert(&mut self, stream: Stream) -> StreamKey {
+        let id = stream.id;
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.ids[usize::from(place)] = id;
+                self.slots[usize::from(place)] = Some(stream);
+                place
+            }
+            None => {
+                self.ids.push(id);
+                self.slots.push(Some(stream));
+                (self.ids.len() - 1) as u16
+            }
+        };
+        StreamKey { id, place }
+    }
+
+    /// The stream of this number.
+    #[inline]
+    pub(super) fn find(&self, id: u32) -> Option<StreamKey> {
+        let (groups, rest) = self.ids.as_chunks::<IDS_TOGETHER>();
+        let base = groups
+            .iter()
+            .position(|group| {
+                group
+                    .iter()
+                    .fold(false, |found, each| found | (*each == id))
+            })
+            .map_or(groups.len() * IDS_TOGETHER, |group| group * IDS_TOGETHER);
+        let within = match groups.get(base / IDS_TOGETHER) {
+            Some(group) => &group[..],
+            None => rest,
+        };
+        let place = base + within.iter().position(|each| *each == id)?;
+        Some(StreamKey {
+            id,
+            place: place as u16,
+        })
+    }
+
+    #[inline]
+    pub(super) fn at(&self, key: StreamKey) -> Option<&Stream> {
+        self.slots
+            .get(key.place())?
+            .as_ref()
+            .filter(|stream| stream.id == key.id)
+    }
+
+    #[inline]
+    pub(super) fn at_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
+        self.slots
+            .get_mut(key.place())?
+            .as_mut()
+            .filter(|stream| stream.id == key.id)
+    }
+
+    /// The key of whoever has this place.
+    pub(super) fn key_at(&self, place: usize) -> Option<StreamKey> {
+        let id = *self.ids.get(place)?;
+        (id != 0).then_some(StreamKey {
+            id,
+            place: place as u16,
+        })
+    }
+
+    /// How many places there are to look at.
+    pub(super) fn places(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Takes a stream out.
+    #[inline]
+    pub(super) fn remove(&mut self, key: StreamKey) -> bool {
+        if self.at(key).is_none() {
+            return false;
+        }
+        self.ids[key.place()] = 0;
+        self.slots[key.place()] = None;
+        self.free.push(key.place);
+        true
+    }
+
+    /// Every stream.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.slots.iter_mut().flatten()
+    }
+
+    /// We ended a stream of which more may be on its way.
+    pub(super) fn remember_reset(&mut self, id: u32) {
+        if self.resets.len() == RESETS_KEPT {
+            self.resets.pop_front();
+        }
+        self.resets.push_back(id);
+    }
+
+    /// Whether more of a stream that is gone may be on its way.
+    pub(super) fn was_reset(&self, id: u32) -> bool {
+        self.resets.contains(&id)
+    }
+
+    /// The client has ended its half too: nothing more comes.
+    pub(super) fn forget_reset(&mut self, id: u32) {
+        self.resets.retain(|each| *each != id);
+    }
+
+    /// Gives memory back, of a table that is empty.
+    pub(super) fn release_memory(&mut self) {
+        if self.count() == 0 {
+            (self.ids, self.slots, self.free) = (Vec::new(), Vec::new(), Vec::new());
+            self.resets.shrink_to_fit();
+        }
+    }
+}
