@@ -16,6 +16,12 @@ impl Connection {
         entries: Entries<'_>,
     ) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
+        if !self.peer.have_begun() {
+            // The first request has the time that any other has.
+            self.idle_since = turn.now;
+            self.deadlines
+                .set(Timer::KeepAlive, turn.now + self.limits.keepalive_timeout);
+        }
         let applied = self.peer.apply(entries)?;
         if let Some(table) = applied.header_table {
             self.encoder.set_peer_max(table.smallest);

@@ -1,0 +1,264 @@
+//! Bodies that come in: flow control, lengths, and what becomes of those that nobody reads.
+
+use crate::driver::{Driver, Seen};
+use crate::wire::{self, Got, data, request};
+use lanner_limits::Trip;
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{self, Kind};
+use lanner_protocol::h2::{Malformed, Reset};
+use lanner_protocol::{BodyLength, Overrides, Refusal};
+
+fn posted(change: impl FnOnce(&mut lanner_limits::Limits)) -> Driver {
+    let mut driver = Driver::with(change);
+    let bytes = driver.wire.post(1);
+    assert_eq!(driver.send(&bytes).len(), 1);
+    driver
+}
+
+#[test]
+fn a_body_is_handed_on_before_its_frame_is_whole() {
+    let mut driver = posted(|_| {});
+    let bytes = data(1, true, b"abcdef");
+    let piece = |bytes: &[u8], last| Seen::Data {
+        stream: 1,
+        bytes: bytes.to_vec(),
+        last,
+    };
+    assert_eq!(driver.send(&bytes[..12]), [piece(b"abc", false)]);
+    assert_eq!(driver.send(&bytes[12..]), [piece(b"def", true)]);
+}
+
+#[test]
+fn padding_is_neither_content_nor_lost_credit() {
+    let mut driver = posted(|_| {});
+    let mut padded = vec![200];
+    padded.extend_from_slice(b"abc");
+    padded.extend_from_slice(&[0; 200]);
+    for _ in 0..3_000 {
+        let bytes = wire::frame(Kind::DATA, frame::PADDED, 1, &padded);
+        let seen = driver.send(&bytes);
+        assert_eq!(
+            seen,
+            [Seen::Data {
+                stream: 1,
+                bytes: b"abc".to_vec(),
+                last: false
+            }]
+        );
+        driver.consumed(1, 3);
+        driver.got();
+        assert!(driver.is_open());
+    }
+    let end = wire::frame(Kind::DATA, frame::PADDED | frame::END_STREAM, 1, &[2, 0, 0]);
+    assert!(matches!(
+        &driver.send(&end)[..],
+        [Seen::End { stream: 1, .. }]
+    ));
+}
+
+#[test]
+fn credit_comes_for_what_the_app_consumed_and_for_nothing_else() {
+    let mut driver = posted(|limits| {
+        limits.h2_stream_window = 65_536;
+        limits.h2_conn_window = 65_536;
+    });
+    for _ in 0..4 {
+        driver.send(&data(1, false, &[7; 16_384]));
+    }
+    assert_eq!(driver.got(), []);
+    driver.consumed(1, 40_000);
+    let got = driver.got();
+    assert!(got.contains(&Got::WindowUpdate(1, 40_000)), "{got:?}");
+    assert!(got.contains(&Got::WindowUpdate(0, 40_000)), "{got:?}");
+    driver.send(&data(1, false, &[7; 16_384]));
+    driver.send(&data(1, false, &[7; 16_384]));
+    assert!(driver.is_open());
+    driver.send(&data(1, false, &[7; 8_000]));
+    assert!(!driver.is_open(), "the connection's window is exceeded");
+    let got = driver.got();
+    assert!(
+        matches!(
+            &got[..],
+            [Got::GoAway {
+                code: ErrorCode::FLOW_CONTROL_ERROR,
+                ..
+            }]
+        ),
+        "{got:?}"
+    );
+}
+
+#[test]
+fn a_stream_that_passes_its_window_is_reset_alone() {
+    let mut driver = posted(|limits| limits.h2_stream_window = 65_536);
+    for _ in 0..4 {
+        driver.send(&data(1, false, &[7; 16_384]));
+    }
+    assert_eq!(
+        driver.send(&data(1, false, b"x")),
+        [Seen::Reset(1, Reset::Window)]
+    );
+    let got = driver.got();
+    assert!(
+        got.contains(&Got::Reset(1, ErrorCode::FLOW_CONTROL_ERROR)),
+        "{got:?}"
+    );
+    assert!(driver.is_open());
+    // All of it is credited to the others when nobody will read it.
+    driver.release(1);
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn unread_bodies_are_credited_to_the_connection() {
+    let mut driver = Driver::new();
+    // Each reset leaves what it had; a hundred times the window passes through.
+    for round in 0..100 {
+        let stream = 1 + 2 * round;
+        let mut bytes = driver.wire.post(stream);
+        for _ in 0..8 {
+            bytes.extend(data(stream, false, &[1; 16_000]));
+        }
+        driver.send(&bytes);
+        let key = driver.key(stream);
+        driver.turn(|connection, turn| connection.reset(key, turn, ErrorCode::CANCEL));
+        driver.got();
+        assert!(driver.is_open(), "round {round}");
+    }
+}
+
+#[test]
+fn content_length_is_kept_to_or_the_stream_is_reset() {
+    for (length, frames, ok) in [
+        ("3", vec![data(1, true, b"abc")], true),
+        ("3", vec![data(1, false, b"abc"), data(1, true, b"")], true),
+        ("3", vec![data(1, true, b"ab")], false),
+        ("3", vec![data(1, false, b"abcd")], false),
+        ("3", vec![data(1, false, b"ab"), data(1, true, b"")], false),
+        ("0", vec![data(1, true, b"")], true),
+        ("0", vec![data(1, true, b"a")], false),
+    ] {
+        let mut driver = Driver::new();
+        let mut fields = request("POST", "/").to_vec();
+        fields.push(("content-length", length));
+        let bytes = driver.wire.headers(1, false, &fields);
+        driver.send(&bytes);
+        let seen = driver.send(&frames.concat());
+        let reset = Seen::Reset(1, Reset::Malformed(Malformed::ContentLength));
+        assert_eq!(seen.contains(&reset), !ok, "{length} {seen:?}");
+    }
+}
+
+#[test]
+fn a_body_too_long_is_told_before_or_while_it_is_read() {
+    let mut driver = Driver::with(|limits| limits.max_request_body = Some(10));
+    let mut fields = request("POST", "/").to_vec();
+    fields.push(("content-length", "11"));
+    let bytes = driver.wire.headers(1, false, &fields);
+    driver.send(&bytes);
+    let key = driver.key(1);
+    assert!(!driver.turn(|connection, turn| connection.admit(key, turn, Overrides::default())));
+    assert_eq!(driver.got()[0].status(), Some("413"));
+    let bytes = driver.wire.headers(3, false, &fields);
+    driver.send(&bytes);
+    let key = driver.key(3);
+    let raised = Overrides {
+        max_body: Some(Some(20)),
+        ..Overrides::default()
+    };
+    assert!(driver.turn(|connection, turn| connection.admit(key, turn, raised)));
+    let bytes = driver.wire.post(5);
+    driver.send(&bytes);
+    let seen = driver.send(&data(5, false, b"eleven byte"));
+    let refusal = Refusal::Trip(Trip::RequestBody);
+    assert_eq!(seen, [Seen::BodyFailed(5, refusal)]);
+    assert_eq!(driver.connection.take_trip(), Some(Trip::RequestBody));
+    driver.respond(5, 200, BodyLength::Known(2));
+    driver.body(5, b"ok");
+    driver.finish(5, None);
+    let got: Vec<Got> = driver
+        .got()
+        .into_iter()
+        .filter(|got| got.stream() == 5)
+        .collect();
+    assert_eq!(got[0].status(), Some("413"), "ours wins");
+    assert_eq!(got.last(), Some(&Got::Reset(5, ErrorCode::NO_ERROR)));
+}
+
+#[test]
+fn a_body_nobody_reads_is_drained_within_bounds_and_then_stopped() {
+    let mut driver = posted(|limits| limits.body_drain_max = 100_000);
+    driver.answer(1, b"done");
+    assert_eq!(driver.got().len(), 2);
+    for _ in 0..6 {
+        assert_eq!(driver.send(&data(1, false, &[3; 16_000])), []);
+    }
+    assert!(
+        driver
+            .got()
+            .iter()
+            .all(|got| !matches!(got, Got::Reset(..)))
+    );
+    driver.send(&data(1, false, &[3; 16_000]));
+    assert!(driver.got().contains(&Got::Reset(1, ErrorCode::NO_ERROR)));
+    assert_eq!(driver.connection.streams(), 0);
+    // What is on its way costs the connection nothing.
+    assert_eq!(driver.send(&data(1, true, &[3; 16_000])), []);
+    assert!(driver.is_open());
+}
+
+#[test]
+fn a_body_drained_to_its_end_needs_no_reset() {
+    let mut driver = posted(|_| {});
+    driver.answer(1, b"done");
+    driver.send(&data(1, true, b"rest"));
+    assert!(
+        driver
+            .got()
+            .iter()
+            .all(|got| !matches!(got, Got::Reset(..)))
+    );
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn a_client_that_expects_100_gets_it_when_the_app_reads() {
+    let mut driver = Driver::new();
+    let mut fields = request("POST", "/").to_vec();
+    fields.push(("expect", "100-continue"));
+    let bytes = driver.wire.headers(1, false, &fields);
+    driver.send(&bytes);
+    assert_eq!(driver.got(), []);
+    driver.want(1);
+    driver.want(1);
+    let got = driver.got();
+    assert!(
+        matches!(&got[..], [Got::Headers { end: false, .. }]),
+        "{got:?}"
+    );
+    assert_eq!(got[0].status(), Some("100"));
+    // Whoever sends before has not waited for it.
+    let bytes = driver.wire.headers(3, false, &fields);
+    driver.send(&bytes);
+    driver.send(&data(3, false, b"x"));
+    driver.want(3);
+    assert_eq!(driver.got(), []);
+}
+
+#[test]
+fn an_end_of_the_connection_within_a_body_is_told_to_its_app() {
+    let mut driver = posted(|_| {});
+    let bytes = driver.wire.get(3);
+    driver.send(&bytes);
+    driver.connection.handle_eof();
+    assert_eq!(driver.send(&[]), [Seen::Reset(1, Reset::EarlyEof)]);
+    driver.release(1);
+    assert!(driver.is_open(), "an answer is owed");
+    driver.answer(3, b"still");
+    let got = driver.got();
+    assert!(
+        got.iter()
+            .any(|got| got.stream() == 3 && got.status() == Some("200"))
+    );
+    assert_eq!(driver.send(&[]), [Seen::Closing]);
+}

@@ -1,0 +1,268 @@
+//! Time: what a client may take, alone and on each stream.
+
+use crate::driver::{Driver, Seen};
+use crate::wire::{self, Got, data, greeting, ping, settings, settings_ack, window_update};
+use lanner_limits::Trip;
+use lanner_protocol::h2::Reset;
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::settings::Id;
+use lanner_protocol::{BodyLength, EndReason, Fate, Refusal};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_silent_client_is_cut_at_the_first_byte_timeout() {
+    let mut driver = Driver::silent(|_| {});
+    driver.send(&[]);
+    driver.wait(15 * SECOND);
+    assert_eq!(driver.connection.fate(), Fate::Gone);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::FirstByteTimeout)
+    );
+}
+
+#[test]
+fn one_byte_a_second_is_cut_at_the_header_timeout() {
+    let mut driver = Driver::silent(|_| {});
+    for byte in greeting().into_iter().take(20) {
+        driver.send(&[byte]);
+        driver.wait(SECOND);
+    }
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::RequestHeadersTimeout)
+    );
+    // As much holds for a frame, and for the rest of a field block.
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    for byte in bytes.into_iter().take(20) {
+        driver.send(&[byte]);
+        driver.wait(SECOND);
+    }
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::RequestHeadersTimeout)
+    );
+    let mut driver = Driver::new();
+    driver.send(&wire::frame(
+        lanner_protocol::h2::frame::Kind::HEADERS,
+        0,
+        1,
+        b"",
+    ));
+    driver.wait(16 * SECOND);
+    assert_eq!(driver.connection.take_trip(), Some(Trip::HeaderTimeout));
+}
+
+#[test]
+fn an_idle_connection_ends_and_says_so() {
+    let mut driver = Driver::new();
+    driver.wait(74 * SECOND);
+    assert!(driver.is_open());
+    driver.wait(SECOND);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::KeepAliveTimeout)
+    );
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.wait(200 * SECOND);
+    assert!(driver.is_open(), "a slow app is no idle client");
+    driver.answer(1, b"ok");
+    driver.got();
+    driver.wait(74 * SECOND);
+    assert!(driver.is_open());
+    driver.wait(2 * SECOND);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::KeepAliveTimeout)
+    );
+    let got = driver.got();
+    assert!(matches!(
+        &got[..],
+        [Got::GoAway {
+            last: 1,
+            code: ErrorCode::NO_ERROR,
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn settings_must_be_acknowledged() {
+    let mut driver = Driver::silent(|_| {});
+    let mut bytes = lanner_protocol::h2::frame::PREFACE.to_vec();
+    bytes.extend(settings(&[]));
+    driver.send(&bytes);
+    driver.got();
+    driver.wait(16 * SECOND);
+    let got = driver.got();
+    assert!(
+        matches!(
+            &got[..],
+            [Got::GoAway {
+                code: ErrorCode::SETTINGS_TIMEOUT,
+                ..
+            }]
+        ),
+        "{got:?}"
+    );
+    // One that nobody asked for is a fault.
+    let mut driver = Driver::new();
+    driver.send(&settings_ack());
+    assert!(!driver.is_open());
+}
+
+#[test]
+fn a_connection_that_falls_silent_is_asked_and_then_cut() {
+    let interval = |limits: &mut lanner_limits::Limits| {
+        limits.h2_ping_interval = Some(10 * SECOND);
+    };
+    let mut driver = Driver::with(interval);
+    driver.wait(11 * SECOND);
+    let got = driver.got();
+    let [
+        Got::Ping {
+            ack: false,
+            payload,
+        },
+    ] = got[..]
+    else {
+        panic!("{got:?}")
+    };
+    driver.send(&ping(true, payload));
+    driver.wait(11 * SECOND);
+    assert!(matches!(driver.got()[..], [Got::Ping { ack: false, .. }]));
+    driver.wait(21 * SECOND);
+    assert_eq!(driver.connection.fate(), Fate::Abort);
+    assert_eq!(driver.connection.take_trip(), Some(Trip::PingTimeout));
+}
+
+#[test]
+fn a_body_that_trickles_is_cut_only_while_the_app_waits() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.post(1);
+    driver.send(&bytes);
+    driver.wait(60 * SECOND);
+    assert!(driver.is_open(), "the app does not read");
+    let mut failed = Vec::new();
+    for _ in 0..10 {
+        driver.want(1);
+        failed.extend(driver.wait(SECOND));
+        driver.send(&data(1, false, b"x"));
+    }
+    assert_eq!(
+        failed,
+        [Seen::BodyFailed(1, Refusal::Trip(Trip::MinBodyRate))]
+    );
+    driver.respond(1, 200, BodyLength::Known(0));
+    driver.finish(1, None);
+    let got = driver.got();
+    assert_eq!(got[0].status(), Some("408"));
+    assert!(got.contains(&Got::Reset(1, ErrorCode::NO_ERROR)));
+}
+
+#[test]
+fn a_stream_whose_window_is_opened_byte_by_byte_is_reset() {
+    let mut driver = Driver::new();
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, &[1; 1_000]);
+    driver.finish(1, None);
+    for _ in 0..4 {
+        driver.send(&window_update(1, 1));
+        driver.wait(SECOND);
+        driver.got();
+        assert_eq!(driver.connection.streams(), 1);
+    }
+    driver.wait(2 * SECOND);
+    assert_eq!(driver.connection.streams(), 0);
+    assert_eq!(driver.connection.take_trip(), Some(Trip::MinResponseRate));
+    assert!(driver.got().contains(&Got::Reset(1, ErrorCode::CANCEL)));
+    assert!(driver.is_open());
+}
+
+#[test]
+fn a_client_that_does_not_read_its_socket_is_cut() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.answer(1, &[1; 50_000]);
+    driver.stall(100);
+    driver.wait(4 * SECOND);
+    assert!(driver.is_open());
+    driver.wait(600 * SECOND);
+    assert_eq!(driver.connection.fate(), Fate::Abort);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::MinResponseDataRate)
+    );
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_answered_and_its_app_told() {
+    let mut driver = Driver::with(|limits| limits.request_timeout = Some(5 * SECOND));
+    let mut bytes = driver.wire.get(1);
+    bytes.extend(driver.wire.get(3));
+    driver.send(&bytes);
+    driver.respond(3, 200, BodyLength::Unknown);
+    let seen = driver.wait(6 * SECOND);
+    let late = Reset::Trip(Trip::RequestTimeout);
+    assert_eq!(seen, [Seen::Reset(1, late), Seen::Reset(3, late)]);
+    driver.release(1);
+    driver.release(3);
+    let got = driver.got();
+    let answers: Vec<_> = got.iter().filter(|got| got.stream() == 1).collect();
+    assert!(
+        answers[0]
+            .status()
+            .is_some_and(|status| status.starts_with('5')),
+        "{got:?}"
+    );
+    assert!(got.contains(&Got::Reset(3, ErrorCode::CANCEL)));
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn a_body_that_nobody_reads_is_stopped_in_time() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.post(1);
+    driver.send(&bytes);
+    driver.answer(1, b"early");
+    driver.got();
+    driver.wait(4 * SECOND);
+    assert_eq!(driver.connection.streams(), 1);
+    driver.wait(2 * SECOND);
+    assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::NO_ERROR)]);
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn an_aged_connection_leaves_and_is_cut_after_its_grace() {
+    let mut driver = Driver::with(|limits| limits.max_connection_age = Some(60 * SECOND));
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.wait(70 * SECOND);
+    let got = driver.got();
+    assert!(
+        matches!(
+            &got[..],
+            [
+                Got::GoAway {
+                    last: 0x7fff_ffff,
+                    ..
+                },
+                Got::Ping { .. },
+                Got::GoAway { last: 1, .. }
+            ]
+        ),
+        "{got:?}"
+    );
+    driver.wait(30 * SECOND);
+    assert_eq!(driver.connection.fate(), Fate::Abort);
+}

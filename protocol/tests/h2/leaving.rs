@@ -1,0 +1,152 @@
+//! The end of a connection: asked for by either side, in two steps, without a request lost.
+
+use crate::driver::{Driver, Seen};
+use crate::wire::{self, Got, ping};
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{self, Kind};
+use lanner_protocol::{EndReason, Fate};
+use std::time::Duration;
+
+fn go_away(code: ErrorCode) -> Vec<u8> {
+    let mut payload = vec![0; 4];
+    payload.extend_from_slice(&code.0.to_be_bytes());
+    wire::frame(Kind::GOAWAY, 0, 0, &payload)
+}
+
+fn stop(driver: &mut Driver) -> [u8; 8] {
+    driver.turn(|connection, turn| connection.handle_stop(turn));
+    let got = driver.got();
+    let [
+        Got::GoAway { last, code, .. },
+        Got::Ping {
+            ack: false,
+            payload,
+        },
+    ] = &got[..]
+    else {
+        panic!("{got:?}")
+    };
+    assert_eq!((*last, *code), (frame::STREAM_MAX, ErrorCode::NO_ERROR));
+    *payload
+}
+
+#[test]
+fn a_stop_is_announced_and_what_is_on_its_way_is_answered() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    let payload = stop(&mut driver);
+    let mut bytes = driver.wire.get(3);
+    bytes.extend(ping(true, payload));
+    bytes.extend(driver.wire.get(5));
+    bytes.extend(driver.wire.post(7));
+    bytes.extend(wire::data(7, true, b"never looked at"));
+    let seen = driver.send(&bytes);
+    assert!(
+        matches!(&seen[..], [Seen::Request { stream: 3, .. }]),
+        "{seen:?}"
+    );
+    assert!(matches!(&driver.got()[..], [Got::GoAway { last: 3, .. }]));
+    driver.answer(1, b"one");
+    assert!(driver.is_open());
+    driver.answer(3, b"three");
+    assert_eq!(driver.connection.fate(), Fate::Flush { linger: true });
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::ServerStopped)
+    );
+    assert_eq!(driver.got().len(), 4);
+    driver.connection.handle_shutdown(driver.now);
+    assert!(driver.connection.is_lingering());
+    driver.connection.handle_eof();
+    assert_eq!(driver.connection.fate(), Fate::Gone);
+}
+
+#[test]
+fn a_client_that_does_not_answer_the_ping_holds_up_no_stop() {
+    let mut driver = Driver::new();
+    stop(&mut driver);
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.connection.fate(), Fate::Flush { linger: true });
+    assert!(matches!(&driver.got()[..], [Got::GoAway { last: 0, .. }]));
+}
+
+#[test]
+fn a_connection_on_which_nothing_was_said_is_given_a_moment() {
+    let mut driver = Driver::silent(|_| {});
+    driver.turn(|connection, turn| connection.handle_stop(turn));
+    assert!(driver.is_open());
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.connection.fate(), Fate::Gone);
+}
+
+#[test]
+fn a_client_that_leaves_gets_its_answers_first() {
+    let mut driver = Driver::new();
+    let mut bytes = driver.wire.get(1);
+    bytes.extend(go_away(ErrorCode::NO_ERROR));
+    driver.send(&bytes);
+    assert!(driver.is_open());
+    driver.answer(1, b"bye");
+    let got = driver.got();
+    assert!(
+        matches!(
+            &got[..],
+            [
+                Got::Headers { .. },
+                Got::Data { end: true, .. },
+                Got::GoAway {
+                    last: 1,
+                    code: ErrorCode::NO_ERROR,
+                    ..
+                }
+            ]
+        ),
+        "{got:?}"
+    );
+    assert_eq!(driver.connection.end_reason(), Some(EndReason::Announced));
+    let mut driver = Driver::new();
+    driver.send(&go_away(ErrorCode::PROTOCOL_ERROR));
+    assert!(!driver.is_open());
+}
+
+#[test]
+fn a_closed_side_is_the_end_once_all_is_answered() {
+    let mut driver = Driver::new();
+    let mut bytes = driver.wire.get(1);
+    bytes.extend(driver.wire.get(3));
+    driver.send(&bytes);
+    driver.connection.handle_eof();
+    assert_eq!(driver.send(&[]), []);
+    driver.answer(1, b"1");
+    assert!(driver.is_open());
+    driver.answer(3, b"3");
+    assert_eq!(driver.send(&[]), [Seen::Closing]);
+    assert_eq!(driver.connection.fate(), Fate::Flush { linger: false });
+    assert_eq!(driver.connection.end_reason(), Some(EndReason::PeerClosed));
+}
+
+#[test]
+fn the_last_request_that_is_allowed_is_announced_as_such() {
+    let mut driver = Driver::with(|limits| limits.max_requests_per_connection = Some(2));
+    for stream in [1, 3] {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+        driver.answer(stream, b"ok");
+    }
+    assert!(
+        driver
+            .got()
+            .iter()
+            .any(|got| matches!(got, Got::GoAway { .. }))
+    );
+}
+
+#[test]
+fn making_room_says_goodbye() {
+    let mut driver = Driver::new();
+    assert!(driver.connection.idle_since().is_some());
+    driver.turn(|connection, turn| connection.shed(turn));
+    assert_eq!(driver.connection.end_reason(), Some(EndReason::Shed));
+    assert!(matches!(&driver.got()[..], [Got::GoAway { .. }]));
+}

@@ -1,0 +1,350 @@
+//! Answers: their heads, their bodies under both windows, and whose turn it is.
+
+use crate::driver::Driver;
+use crate::wire::{Got, request, reset, settings, window_update};
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::settings::Id;
+use lanner_protocol::{BodyLength, Fields, ResponseError};
+
+fn asked(streams: &[u32]) -> Driver {
+    let mut driver = Driver::new();
+    for stream in streams {
+        let bytes = driver.wire.get(*stream);
+        driver.send(&bytes);
+    }
+    driver
+}
+
+fn content(got: &[Got], of: u32) -> (usize, bool) {
+    got.iter()
+        .fold((0, false), |(bytes, ended), got| match got {
+            Got::Data {
+                stream,
+                end,
+                bytes: more,
+                ..
+            } if *stream == of => (bytes + more.len(), ended || *end),
+            Got::Headers { stream, end, .. } if *stream == of => (bytes, ended || *end),
+            _ => (bytes, ended),
+        })
+}
+
+#[test]
+fn a_small_answer_is_one_head_and_one_data_frame_that_ends_it() {
+    let mut driver = asked(&[1]);
+    driver.answer(1, b"Hello, World!");
+    let got = driver.got();
+    let [
+        Got::Headers {
+            end: false, fields, ..
+        },
+        Got::Data {
+            stream: 1,
+            end: true,
+            bytes,
+        },
+    ] = &got[..]
+    else {
+        panic!("{got:?}")
+    };
+    let expected = [
+        (":status", "200"),
+        ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("content-length", "13"),
+    ];
+    assert!(
+        fields
+            .iter()
+            .map(|(name, value)| (&name[..], &value[..]))
+            .eq(expected)
+    );
+    assert_eq!(bytes, b"Hello, World!");
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn an_answer_without_content_ends_with_its_head() {
+    let mut driver = asked(&[1, 3, 5, 7]);
+    driver.respond(1, 204, BodyLength::Known(5));
+    driver.respond(3, 304, BodyLength::Unknown);
+    driver.respond(5, 205, BodyLength::Known(5));
+    driver.respond(7, 200, BodyLength::Known(0));
+    for stream in [1, 3, 5, 7] {
+        driver.finish(stream, None);
+    }
+    let bytes = driver.wire.headers(9, true, &request("HEAD", "/"));
+    driver.send(&bytes);
+    driver.answer(9, b"Hello");
+    let got = driver.got();
+    assert_eq!(got.len(), 5);
+    for got in &got {
+        let Got::Headers {
+            end: true,
+            fields,
+            stream,
+        } = got
+        else {
+            panic!("{got:?}")
+        };
+        let length = fields.iter().find(|(name, _)| name == "content-length");
+        let expected = match stream {
+            1 | 3 => None,
+            9 => Some("5"),
+            _ => Some("0"),
+        };
+        assert_eq!(length.map(|(_, value)| &value[..]), expected);
+    }
+}
+
+#[test]
+fn names_of_fields_are_in_lower_case_however_the_app_writes_them() {
+    let mut driver = asked(&[1]);
+    let mut fields = Fields::new();
+    fields.append("X-Mixed-Case", "Value").unwrap();
+    let long = format!("X-{}", "L".repeat(100));
+    fields.append(&long, "1").unwrap();
+    let key = driver.key(1);
+    let head = lanner_protocol::ResponseHead {
+        status: lanner_protocol::Status::OK,
+        fields: &fields,
+        length: BodyLength::Unknown,
+    };
+    driver
+        .turn(|connection, turn| connection.respond(key, turn, &head, true))
+        .unwrap();
+    let mut trailers = Fields::new();
+    trailers.append("Grpc-Status", "0").unwrap();
+    driver.finish(1, Some(&trailers));
+    let got = driver.got();
+    let [
+        Got::Headers {
+            end: false,
+            fields: first,
+            ..
+        },
+        Got::Headers {
+            end: true,
+            fields: last,
+            ..
+        },
+    ] = &got[..]
+    else {
+        panic!("{got:?}")
+    };
+    assert!(first.contains(&("x-mixed-case".to_owned(), "Value".to_owned())));
+    assert!(first.contains(&(long.to_lowercase(), "1".to_owned())));
+    assert_eq!(last[..], [("grpc-status".to_owned(), "0".to_owned())]);
+}
+
+#[test]
+fn the_windows_of_stream_and_connection_both_hold() {
+    let mut driver = asked(&[1, 3]);
+    driver.answer(1, &[1; 60_000]);
+    driver.answer(3, &[2; 60_000]);
+    let got = driver.got();
+    assert_eq!(
+        content(&got, 1).0 + content(&got, 3).0,
+        65_535,
+        "the connection's window"
+    );
+    driver.send(&window_update(0, 1_000_000));
+    let got = driver.got();
+    assert_eq!(driver.connection.streams(), 0);
+    assert_eq!(content(&got, 1).0 + content(&got, 3).0, 120_000 - 65_535);
+
+    let mut driver = asked(&[1]);
+    driver.send(&window_update(0, 1_000_000));
+    driver.answer(1, &[1; 100_000]);
+    assert_eq!(
+        content(&driver.got(), 1),
+        (65_535, false),
+        "the stream's window"
+    );
+    driver.send(&window_update(1, 1));
+    assert_eq!(content(&driver.got(), 1), (1, false));
+    driver.send(&window_update(1, 100_000));
+    assert_eq!(content(&driver.got(), 1), (100_000 - 65_536, true));
+}
+
+/// Section 6.9.2.
+#[test]
+fn settings_move_the_windows_of_open_streams_below_zero_and_back() {
+    let mut driver = asked(&[1]);
+    driver.answer(1, &[1; 100_000]);
+    assert_eq!(content(&driver.got(), 1).0, 65_535);
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 10)]));
+    driver.send(&window_update(0, 1_000_000));
+    driver.send(&window_update(1, 65_535 - 10));
+    assert_eq!(content(&driver.got(), 1).0, 0);
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 20)]));
+    assert_eq!(content(&driver.got(), 1).0, 10);
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 65_535)]));
+    assert_eq!(content(&driver.got(), 1), (100_000 - 65_545, true));
+}
+
+#[test]
+fn an_end_needs_no_window() {
+    let mut driver = Driver::new();
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.got();
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.finish(1, None);
+    let got = driver.got();
+    assert_eq!(content(&got, 1), (0, true), "{got:?}");
+}
+
+#[test]
+fn trailers_come_behind_everything_that_waited() {
+    let mut driver = asked(&[1]);
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, &[1; 70_000]);
+    let mut trailers = Fields::new();
+    trailers.append("grpc-status", "0").unwrap();
+    driver.finish(1, Some(&trailers));
+    assert_eq!(content(&driver.got(), 1), (65_535, false));
+    let mut updates = window_update(0, 70_000);
+    updates.extend(window_update(1, 70_000));
+    driver.send(&updates);
+    let got = driver.got();
+    assert_eq!(content(&got, 1), (70_000 - 65_535, true));
+    assert!(matches!(
+        &got[..],
+        [Got::Data { end: false, .. }, Got::Headers { end: true, .. }]
+    ));
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn the_urgent_goes_first_and_incremental_ones_share() {
+    let order = |priorities: [&str; 2]| {
+        let mut driver = Driver::new();
+        for (index, priority) in priorities.into_iter().enumerate() {
+            let mut fields = request("GET", "/").to_vec();
+            fields.push(("priority", priority));
+            let bytes = driver.wire.headers(1 + 2 * index as u32, true, &fields);
+            driver.send(&bytes);
+        }
+        driver.answer(1, &[1; 60_000]);
+        driver.answer(3, &[2; 60_000]);
+        let mut got = driver.got();
+        let mut updates = window_update(0, 1 << 20);
+        updates.extend(window_update(1, 1 << 20));
+        updates.extend(window_update(3, 1 << 20));
+        driver.send(&updates);
+        got.extend(driver.got());
+        got.retain(|got| matches!(got, Got::Data { .. }));
+        got.iter().map(Got::stream).collect::<Vec<_>>()
+    };
+    let whole = order(["u=5", "u=1"]);
+    assert_eq!(whole[..4], [3; 4], "{whole:?}");
+    let shared = order(["u=3, i", "u=3, i"]);
+    assert!(
+        shared.windows(2).any(|pair| pair[0] != pair[1]),
+        "{shared:?}"
+    );
+}
+
+#[test]
+fn the_app_is_asked_for_no_more_than_may_wait_and_told_when_to_go_on() {
+    let mut driver = Driver::with(|limits| limits.response_buffer = 64 << 10);
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.respond(1, 200, BodyLength::Unknown);
+    let key = driver.key(1);
+    let mut offered = 0;
+    while driver.connection.accepts_body(key) {
+        driver.body(1, &[9; 10_000]);
+        offered += 10_000;
+        driver.got();
+        assert!(offered < 1_000_000);
+    }
+    assert_eq!(driver.connection.waiting(key), offered - 65_535);
+    assert_eq!(driver.connection.take_resumed(), None);
+    let mut updates = window_update(0, 1 << 20);
+    updates.extend(window_update(1, 30_000));
+    driver.send(&updates);
+    driver.got();
+    assert_eq!(driver.connection.take_resumed(), Some(key));
+    assert_eq!(driver.connection.take_resumed(), None);
+}
+
+#[test]
+fn a_stream_with_nothing_waiting_may_always_bring_something() {
+    let mut driver = Driver::with(|limits| limits.h2_max_send_buffer = 65_536);
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    let streams = [1, 3, 5, 7, 9];
+    for stream in streams {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+        driver.respond(stream, 200, BodyLength::Unknown);
+        let key = driver.key(stream);
+        assert!(driver.connection.accepts_body(key));
+        while driver.connection.accepts_body(key) {
+            driver.body(stream, &[9; 16_000]);
+        }
+    }
+    // Four that hold it all do not keep the fifth from its client.
+    driver.send(&window_update(9, 16_000));
+    assert_eq!(content(&driver.got(), 9).0, 16_000);
+}
+
+#[test]
+fn too_many_and_too_few_bytes_reset_the_stream() {
+    let mut driver = asked(&[1, 3]);
+    driver.respond(1, 200, BodyLength::Known(3));
+    let key = driver.key(1);
+    let sent = driver.turn(|connection, turn| connection.send(key, turn, b"four"[..].into()));
+    assert_eq!(sent, Err(ResponseError::TooManyBytes));
+    driver.respond(3, 200, BodyLength::Known(3));
+    let key = driver.key(3);
+    let finished = driver.turn(|connection, turn| connection.finish(key, turn, None));
+    assert_eq!(finished, Err(ResponseError::TooFewBytes));
+    let resets = driver
+        .got()
+        .into_iter()
+        .filter(|got| matches!(got, Got::Reset(_, ErrorCode::INTERNAL_ERROR)));
+    assert_eq!(resets.count(), 2);
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn a_stream_that_was_reset_counts_until_its_exchange_is_released() {
+    let mut driver = Driver::with(|limits| limits.h2_max_streams = 1);
+    let mut bytes = driver.wire.get(1);
+    bytes.extend(reset(1, ErrorCode::CANCEL));
+    bytes.extend(driver.wire.get(3));
+    let seen = driver.send(&bytes);
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(driver.got(), [Got::Reset(3, ErrorCode::REFUSED_STREAM)]);
+    // What the app does before it hears of it goes nowhere.
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, b"late");
+    driver.finish(1, None);
+    assert_eq!(driver.got(), []);
+    let bytes = driver.wire.get(5);
+    assert_eq!(driver.send(&bytes).len(), 1);
+}
+
+#[test]
+fn a_head_longer_than_a_frame_goes_on_in_continuation() {
+    let mut driver = asked(&[1]);
+    let mut fields = Fields::new();
+    for index in 0..3 {
+        fields
+            .append(&format!("x-{index}"), "~".repeat(10_000))
+            .unwrap();
+    }
+    let key = driver.key(1);
+    let head = lanner_protocol::ResponseHead {
+        status: lanner_protocol::Status::OK,
+        fields: &fields,
+        length: BodyLength::Known(0),
+    };
+    driver
+        .turn(|connection, turn| connection.respond(key, turn, &head, true))
+        .unwrap();
+    let got = driver.got();
+    assert!(matches!(&got[..], [Got::Headers { end: true, fields, .. }] if fields.len() == 6));
+}

@@ -1,0 +1,226 @@
+//! Section 6: what each kind of frame asks for.
+
+use crate::peer::{Client, Peer};
+use crate::wire::{self, Got, data, ping, settings, window_update};
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{self, Kind};
+use lanner_protocol::h2::settings::Id;
+
+// 6.1, 6.2, 6.3, 6.4, 6.10: these frames are of a stream.
+#[test]
+fn frames_that_need_a_stream_do_not_come_without() {
+    for (kind, payload) in [
+        (Kind::DATA, &b"x"[..]),
+        (Kind::HEADERS, b"\x82"),
+        (Kind::PRIORITY, &[0; 5]),
+        (Kind::RST_STREAM, &[0; 4]),
+        (Kind::CONTINUATION, b""),
+    ] {
+        Client::new().ends_with(&wire::frame(kind, 4, 0, payload), ErrorCode::PROTOCOL_ERROR);
+    }
+}
+
+// 6.5, 6.7, 6.8: these are of the connection.
+#[test]
+fn frames_of_the_connection_have_no_stream() {
+    for (kind, length) in [(Kind::SETTINGS, 6), (Kind::PING, 8), (Kind::GOAWAY, 8)] {
+        let bytes = wire::frame(kind, 0, 1, &[0; 8][..length]);
+        Client::new().ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+    }
+}
+
+// 6.1: Padding as long as the payload or longer is a connection error PROTOCOL_ERROR. 6.2 says the same of HEADERS.
+#[test]
+fn padding_fits_into_its_frame() {
+    let mut client = Client::new();
+    let bytes = client.wire.post(1);
+    client.ignores(&bytes);
+    let bytes = wire::frame(Kind::DATA, frame::PADDED, 1, &[3, 0, 0]);
+    client.ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+    let bytes = wire::frame(Kind::HEADERS, frame::PADDED | 5, 1, &[9, 0x82]);
+    Client::new().ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+}
+
+// 6.3: PRIORITY has 5 bytes; else it is a stream error FRAME_SIZE_ERROR.
+#[test]
+fn priority_has_five_bytes() {
+    let mut client = Client::new();
+    let bytes = client.wire.post(1);
+    client.ignores(&bytes);
+    let bytes = wire::frame(Kind::PRIORITY, 0, 1, &[0; 4]);
+    client.resets(1, &bytes, ErrorCode::FRAME_SIZE_ERROR);
+}
+
+// 6.5: An acknowledgement has no payload.
+#[test]
+fn an_acknowledgement_of_settings_is_empty() {
+    let bytes = wire::frame(Kind::SETTINGS, frame::ACK, 0, &[0; 6]);
+    Client::new().ends_with(&bytes, ErrorCode::FRAME_SIZE_ERROR);
+}
+
+// 6.5.2: Values out of their range are connection errors, of a window FLOW_CONTROL_ERROR and else PROTOCOL_ERROR.
+#[test]
+fn settings_are_in_their_ranges() {
+    for (id, value, code) in [
+        (Id::ENABLE_PUSH, 2, ErrorCode::PROTOCOL_ERROR),
+        (
+            Id::INITIAL_WINDOW_SIZE,
+            1 << 31,
+            ErrorCode::FLOW_CONTROL_ERROR,
+        ),
+        (Id::MAX_FRAME_SIZE, 16_383, ErrorCode::PROTOCOL_ERROR),
+        (Id::MAX_FRAME_SIZE, 1 << 24, ErrorCode::PROTOCOL_ERROR),
+    ] {
+        Client::new().ends_with(&settings(&[(id, value)]), code);
+    }
+}
+
+// 6.5.2: Unknown settings are ignored.
+#[test]
+fn unknown_settings_are_ignored_and_acknowledged() {
+    let mut client = Client::new();
+    assert_eq!(client.say(&settings(&[(Id(0xfff), 7)])), [Got::SettingsAck]);
+}
+
+// 6.5.3: Values are taken in the order in which they stand, and acknowledged once all are.
+#[test]
+fn the_last_of_several_values_counts() {
+    let mut client = Client::new();
+    let both = [(Id::INITIAL_WINDOW_SIZE, 100), (Id::INITIAL_WINDOW_SIZE, 1)];
+    assert_eq!(client.say(&settings(&both)), [Got::SettingsAck]);
+    let bytes = client.wire.get(1);
+    let got = client.say(&bytes);
+    assert!(
+        matches!(&got[1..], [Got::Data { bytes, end: false, .. }] if bytes == b"h"),
+        "{got:?}"
+    );
+}
+
+// 6.6, 8.4: A client cannot push.
+#[test]
+fn push_promise_is_a_protocol_error() {
+    let mut client = Client::new();
+    let bytes = client.wire.post(1);
+    client.ignores(&bytes);
+    let bytes = wire::frame(Kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2, 0x82]);
+    client.ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+}
+
+// 6.7: PING is answered with the same payload; an answer is not answered.
+#[test]
+fn pings_are_answered_and_answers_are_not() {
+    let mut client = Client::new();
+    client.lives();
+    client.ignores(&ping(true, [3; 8]));
+}
+
+// 6.8: After GOAWAY from the client, its streams go on.
+#[test]
+fn a_client_that_leaves_is_still_answered() {
+    let mut client = Client::new();
+    let mut bytes = client.wire.post(1);
+    bytes.extend(wire::frame(Kind::GOAWAY, 0, 0, &[0; 8]));
+    client.say(&bytes);
+    let got = client.say(&data(1, true, b"four"));
+    assert_eq!(got[0].status(), Some("200"), "{got:?}");
+}
+
+// 6.9: An increment of 0 is PROTOCOL_ERROR, of the stream or of the connection.
+#[test]
+fn a_window_is_not_widened_by_nothing() {
+    Client::new().ends_with(&window_update(0, 0), ErrorCode::PROTOCOL_ERROR);
+    let mut client = Client::new();
+    let bytes = client.wire.post(1);
+    client.ignores(&bytes);
+    client.resets(1, &window_update(1, 0), ErrorCode::PROTOCOL_ERROR);
+}
+
+// 6.9.1: A window above 2^31-1 is FLOW_CONTROL_ERROR, of the stream or of the connection.
+#[test]
+fn a_window_does_not_pass_31_bits() {
+    Client::new().ends_with(
+        &window_update(0, 0x7fff_ffff),
+        ErrorCode::FLOW_CONTROL_ERROR,
+    );
+    let mut client = Client::new();
+    let bytes = client.wire.post(1);
+    client.ignores(&bytes);
+    client.resets(
+        1,
+        &window_update(1, 0x7fff_ffff),
+        ErrorCode::FLOW_CONTROL_ERROR,
+    );
+}
+
+// 6.9.1: No more is sent than both windows allow.
+#[test]
+fn no_more_is_sent_than_the_window_allows() {
+    let mut client = Client::new();
+    client.say(&settings(&[(Id::INITIAL_WINDOW_SIZE, 1)]));
+    let bytes = client.wire.get(1);
+    let content = |got: &[Got]| -> usize {
+        got.iter()
+            .map(|got| match got {
+                Got::Data { bytes, .. } => bytes.len(),
+                _ => 0,
+            })
+            .sum()
+    };
+    assert_eq!(content(&client.say(&bytes)), 1);
+    assert_eq!(content(&client.say(&window_update(1, 2))), 2);
+    assert_eq!(content(&client.say(&window_update(1, 2))), 2);
+}
+
+// 6.9.2: SETTINGS move the windows of streams that exist, below nothing if need be; beyond 2^31-1 it is FLOW_CONTROL_ERROR.
+#[test]
+fn settings_move_windows_of_open_streams() {
+    let mut client = Client::new();
+    client.say(&settings(&[(Id::INITIAL_WINDOW_SIZE, 3)]));
+    let bytes = client.wire.get(1);
+    assert_eq!(client.say(&bytes).len(), 2);
+    client.say(&settings(&[(Id::INITIAL_WINDOW_SIZE, 1)]));
+    client.ignores(&window_update(1, 2));
+    let got = client.say(&window_update(1, 1));
+    assert!(
+        matches!(&got[..], [Got::Data { bytes, .. }] if bytes == b"l"),
+        "{got:?}"
+    );
+    let mut bytes = window_update(1, 0x7fff_ffff - 1);
+    bytes.extend(settings(&[(Id::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]));
+    client.ends_with(&bytes, ErrorCode::FLOW_CONTROL_ERROR);
+}
+
+// 6.9.2: The connection's window does not follow SETTINGS.
+#[test]
+fn settings_do_not_move_the_connections_window() {
+    let mut client = Client::new();
+    client.say(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]));
+    let bytes = window_update(0, 0x7fff_ffff - 65_535);
+    client.ignores(&bytes);
+    assert!(!client.peer.has_closed());
+}
+
+// 6.10: CONTINUATION comes behind HEADERS or CONTINUATION without END_HEADERS, and nowhere else.
+#[test]
+fn continuation_only_continues() {
+    let mut client = Client::new();
+    let mut bytes = client.wire.post(1);
+    bytes.extend(wire::frame(Kind::CONTINUATION, 4, 1, b""));
+    client.ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+}
+
+// 6.10: A field block in several frames is one field block.
+#[test]
+fn continuation_continues() {
+    let mut client = Client::new();
+    let block = client.wire.block(&wire::request("GET", "/"));
+    let mut bytes = wire::frame(Kind::HEADERS, frame::END_STREAM, 1, &block[..2]);
+    bytes.extend(wire::frame(Kind::CONTINUATION, 0, 1, &block[2..3]));
+    bytes.extend(wire::frame(
+        Kind::CONTINUATION,
+        frame::END_HEADERS,
+        1,
+        &block[3..],
+    ));
+    assert_eq!(client.say(&bytes)[0].status(), Some("200"));
+}

@@ -1,0 +1,202 @@
+//! Section 3 and 4: how a connection starts, and what a frame is.
+
+use crate::peer::{Client, Peer};
+use crate::wire::{self, Got, greeting, literal, ping, settings, settings_ack};
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{self, Kind, PREFACE};
+use lanner_protocol::h2::settings::Id;
+
+// 3.4: The server's own preface is a SETTINGS frame, the first that it sends.
+#[test]
+fn the_server_begins_with_settings() {
+    let mut client = Client::silent();
+    let got = client.say(&greeting());
+    assert!(matches!(got[0], Got::Settings(_)), "{got:?}");
+}
+
+// 3.4: SETTINGS in the preface are acknowledged as any others.
+#[test]
+fn the_clients_first_settings_are_acknowledged() {
+    let mut client = Client::silent();
+    assert!(client.say(&greeting()).contains(&Got::SettingsAck));
+}
+
+// 3.4: Something else in the preface's place is a connection error PROTOCOL_ERROR.
+#[test]
+fn a_wrong_preface_ends_the_connection() {
+    let mut client = Client::silent();
+    client.ends_with(
+        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+        ErrorCode::PROTOCOL_ERROR,
+    );
+    let mut client = Client::silent();
+    client.ends_with(
+        b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n",
+        ErrorCode::PROTOCOL_ERROR,
+    );
+}
+
+// 3.4: Behind the preface come SETTINGS, and nothing before them; an acknowledgement is none.
+#[test]
+fn the_first_frame_is_settings() {
+    for first in [ping(false, [0; 8]), settings_ack()] {
+        let mut client = Client::silent();
+        let bytes = [PREFACE.to_vec(), first].concat();
+        client.ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+    }
+}
+
+// 3.4: A client need not wait for the server's SETTINGS before it sends requests.
+#[test]
+fn requests_may_come_with_the_preface() {
+    let mut client = Client::silent();
+    let mut bytes = greeting();
+    bytes.extend(client.wire.get(1));
+    let got = client.say(&bytes);
+    assert!(got.iter().any(|got| got.status() == Some("200")), "{got:?}");
+}
+
+// 4.1: Frames of unknown types are ignored and discarded.
+#[test]
+fn unknown_frames_are_ignored() {
+    let mut client = Client::new();
+    for stream in [0, 1, 7] {
+        client.ignores(&wire::frame(Kind(0xfa), 0xff, stream, b"whatever"));
+    }
+}
+
+// 4.1: Flags that a type does not have are ignored.
+#[test]
+fn unknown_flags_are_ignored() {
+    let mut client = Client::new();
+    let payload = [1; 8];
+    let got = client.say(&wire::frame(Kind::PING, 0xfe, 0, &payload));
+    assert_eq!(got, [Got::Ping { ack: true, payload }]);
+}
+
+// 4.1: The reserved bit before the stream identifier is ignored.
+#[test]
+fn the_reserved_bit_is_ignored() {
+    let mut client = Client::new();
+    let mut bytes = ping(false, [2; 8]);
+    bytes[5] |= 0x80;
+    assert_eq!(client.say(&bytes).len(), 1);
+    let mut bytes = client.wire.get(1);
+    bytes[5] |= 0x80;
+    assert_eq!(client.say(&bytes)[0].status(), Some("200"));
+}
+
+// 4.2: Frames of up to 2^14 bytes are taken from everybody.
+#[test]
+fn frames_of_the_largest_size_are_taken() {
+    let mut client = Client::new();
+    let mut bytes = client.wire.post(1);
+    bytes.extend(wire::data(1, true, &[0; 16_384]));
+    let got = client.say(&bytes);
+    assert!(
+        matches!(got.last(), Some(Got::Data { bytes, .. }) if bytes == b"16384"),
+        "{got:?}"
+    );
+}
+
+// 4.2: A frame above SETTINGS_MAX_FRAME_SIZE that can alter the state of the whole connection is a connection error
+// FRAME_SIZE_ERROR; of DATA a stream error would do.
+#[test]
+fn frames_above_the_largest_size_are_frame_size_errors() {
+    for kind in [Kind::HEADERS, Kind::SETTINGS, Kind::DATA, Kind(0xfa)] {
+        let mut client = Client::new();
+        let stream = if kind == Kind::SETTINGS { 0 } else { 1 };
+        client.ends_with(
+            &wire::frame(kind, 0, stream, &[0; 16_386]),
+            ErrorCode::FRAME_SIZE_ERROR,
+        );
+    }
+}
+
+// 4.2: A frame too small for what it must hold is FRAME_SIZE_ERROR.
+#[test]
+fn frames_too_small_are_frame_size_errors() {
+    for (kind, flags, stream, payload) in [
+        (Kind::PING, 0, 0, &[0; 7][..]),
+        (Kind::GOAWAY, 0, 0, &[0; 7]),
+        (Kind::RST_STREAM, 0, 1, &[0; 3]),
+        (Kind::WINDOW_UPDATE, 0, 0, &[0; 3]),
+        (Kind::SETTINGS, 0, 0, &[0; 5]),
+    ] {
+        let mut client = Client::new();
+        client.ends_with(
+            &wire::frame(kind, flags, stream, payload),
+            ErrorCode::FRAME_SIZE_ERROR,
+        );
+    }
+}
+
+// 4.3: A field block that cannot be decoded is a connection error COMPRESSION_ERROR.
+#[test]
+fn what_is_no_field_block_is_a_compression_error() {
+    for block in [
+        &b"\x80"[..],
+        b"\xff\xff\xff\xff\xff\xff",
+        b"\x40\x05ab",
+        b"\xbe",
+    ] {
+        let mut client = Client::new();
+        client.ends_with(&wire::headers(1, true, block), ErrorCode::COMPRESSION_ERROR);
+    }
+}
+
+// 4.3: Blocks are decoded also where nobody wants what is in them, so that the tables stay the same.
+#[test]
+fn blocks_of_refused_streams_change_the_table() {
+    let mut client = Client::new();
+    let mut fields = wire::request("GET", "").to_vec();
+    fields.push(("x-remembered", "value"));
+    let bytes = client.wire.headers(1, true, &fields);
+    client.resets(1, &bytes, ErrorCode::PROTOCOL_ERROR);
+    let mut fields = wire::request("GET", "/").to_vec();
+    fields.push(("x-remembered", "value"));
+    let bytes = client.wire.headers(3, true, &fields);
+    assert_eq!(client.say(&bytes)[0].status(), Some("200"));
+}
+
+// 4.3: The frames of a field block are contiguous; not even frames of unknown types come in between.
+#[test]
+fn nothing_comes_between_the_frames_of_a_field_block() {
+    for between in [
+        ping(false, [0; 8]),
+        wire::frame(Kind(0xfa), 0, 0, b""),
+        wire::frame(Kind::CONTINUATION, frame::END_HEADERS, 3, b""),
+        wire::headers(3, true, &literal(b"x", b"1")),
+        wire::data(1, false, b"x"),
+    ] {
+        let mut client = Client::new();
+        let mut bytes = wire::frame(Kind::HEADERS, 0, 1, b"");
+        bytes.extend(between);
+        client.ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
+    }
+}
+
+// 6.5.3 with 4.3.1: a smaller table is announced at the beginning of the next block.
+#[test]
+fn a_smaller_table_of_the_clients_is_kept_to() {
+    let mut client = Client::new();
+    client.serves(1);
+    client.serves(3);
+    client.say(&settings(&[(Id::HEADER_TABLE_SIZE, 0)]));
+    // The client's decoder would refuse an index into what it no longer has.
+    client.serves(5);
+    client.serves(7);
+}
+
+// 5.4.1: GOAWAY names the last stream that was, or may have been, processed.
+#[test]
+fn go_away_names_the_last_stream() {
+    let mut client = Client::new();
+    client.serves(5);
+    let got = client.say(&wire::frame(Kind::PING, 0, 1, &[0; 8]));
+    assert!(matches!(got[..], [Got::GoAway { last: 5, .. }]), "{got:?}");
+    // What comes behind is not looked at.
+    let bytes = client.wire.get(7);
+    assert_eq!(client.say(&bytes), []);
+    assert!(client.peer.has_closed());
+}
