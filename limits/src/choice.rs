@@ -58,6 +58,24 @@ choices! {
         Glommio = "glommio",
     }
 
+    /// Whether clients have to show certificates.
+    ClientAuth {
+        /// They are not asked for one.
+        Off = "off",
+        /// They are asked, and may have none. One that is shown must be good.
+        Optional = "optional",
+        /// No connection without a good one.
+        Required = "required",
+    }
+
+    /// A version of TLS.
+    TlsVersion {
+        /// TLS 1.2 (RFC 5246).
+        Tls12 = "1.2",
+        /// TLS 1.3 (RFC 8446).
+        Tls13 = "1.3",
+    }
+
     /// The shape of the access log.
     LogAccess {
         /// No access log.

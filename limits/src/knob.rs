@@ -5,7 +5,10 @@
 mod entry;
 mod markdown;
 
-use crate::choice::{Driver, LogAccess, PathPolicy, Pin, UnderscoreHeaders};
+use crate::choice::{
+    ClientAuth, Driver, LogAccess, PathPolicy, Pin, TlsVersion, UnderscoreHeaders,
+};
+use crate::files::{Path, Pem, PemSource, TicketKeys, TicketKeysFrom};
 use crate::hosts::{AllowedHosts, Hosts};
 use crate::listen::{ListenUrl, Listener, Urls};
 use crate::machine::Machine;
@@ -358,6 +361,68 @@ knobs! {
     /// balancer needs a moment to look elsewhere.
     shutdown_delay "LANNER_SHUTDOWN_DELAY" "limits.shutdown_delay": Duration = seconds(0) => "0s",
         time(Duration::ZERO, hours(1));
+
+    /// The certificate chain of TLS listeners, in PEM, the server's own first. Clients that name no host, or one that no
+    /// other certificate is for, get this one. The key may stand in the same file.
+    tls_cert "LANNER_TLS_CERT" "server.tls.cert": Option<PemSource> = None => "none", OrNone(Pem);
+
+    /// The private key of `tls_cert`, in PEM. `none`: it stands beside the certificate.
+    tls_key "LANNER_TLS_KEY" "server.tls.key": Option<PemSource> = None => "none", OrNone(Pem);
+
+    /// A directory of certificates, each used for the names it says it is for. A certificate and its key are `NAME.crt`
+    /// and `NAME.key`, or both are in `NAME.pem`; other files are left alone.
+    tls_cert_dir "LANNER_TLS_CERT_DIR" "server.tls.cert_dir": Option<String> = None => "none", OrNone(Path);
+
+    /// Whether clients show certificates. `optional` asks for one and takes none for an answer, never a bad one;
+    /// `required` makes it the price of the connection.
+    tls_client_auth "LANNER_TLS_CLIENT_AUTH" "server.tls.client_auth": ClientAuth = ClientAuth::Off => "off",
+        one_of::<ClientAuth>();
+
+    /// The authorities whose client certificates are taken, in PEM. Without a default: those that browsers trust would
+    /// vouch for anybody.
+    tls_client_ca "LANNER_TLS_CLIENT_CA" "server.tls.client_ca": Option<PemSource> = None => "none", OrNone(Pem);
+
+    /// Revocation lists for client certificates, in PEM. With any, every certificate of a client's chain must be covered
+    /// by one that has not run out: a list that somebody kept from being renewed must not let a thief in.
+    tls_crl "LANNER_TLS_CRL" "server.tls.crl": Option<PemSource> = None => "none", OrNone(Pem);
+
+    /// Whether a client must name a host that a certificate is for (SNI); others are refused with `unrecognized_name`.
+    /// Off by default, for health checks and old clients name none. On, scanners of addresses learn no names.
+    tls_strict_sni "LANNER_TLS_STRICT_SNI" "server.tls.strict_sni": bool = false => "false", Flag;
+
+    /// The oldest version of TLS that is spoken. 1.2 still has clients, and here it has forward secrecy and AEAD ciphers
+    /// only; what is older is broken.
+    tls_min "LANNER_TLS_MIN" "server.tls.min": TlsVersion = TlsVersion::Tls12 => "1.2", one_of::<TlsVersion>();
+
+    /// The newest version of TLS that is spoken. There is no reason to lower it but to find out what breaks.
+    tls_max "LANNER_TLS_MAX" "server.tls.max": TlsVersion = TlsVersion::Tls13 => "1.3", one_of::<TlsVersion>();
+
+    /// How long a handshake may take, from accept. A handshake costs us more than it costs a peer that never ends it;
+    /// over a bad mobile network it takes a second or two.
+    tls_handshake_timeout "LANNER_TLS_HANDSHAKE_TIMEOUT" "limits.tls.handshake_timeout": Duration = seconds(10) => "10s",
+        time(TIMEOUT_MIN, seconds(600)), trips TlsHandshakeTimeout;
+
+    /// Handshakes under way at once whose ClientHello has come, for from there on they hold keys. At the bound the one
+    /// that has waited longest for its peer gives way, never the newest; one address may hold an eighth. `auto` is a
+    /// quarter of the connection cap.
+    tls_max_handshakes "LANNER_TLS_MAX_HANDSHAKES" "limits.tls.max_handshakes": usize = 0 => "auto",
+        OrAuto::new(count(1, CONNECTIONS_MAX)), trips TlsMaxHandshakes;
+
+    /// Bytes that a client may send until its handshake is over. A hello with a post-quantum key share has 2 KiB, a long
+    /// chain of client certificates 10; unbounded, it is memory for whoever asks.
+    tls_max_handshake_bytes "LANNER_TLS_MAX_HANDSHAKE_BYTES" "limits.tls.max_handshake_bytes": usize = 64 << 10 => "64KiB",
+        size(4 * KIB, MIB), trips TlsHandshakeBytes;
+
+    /// Records a second on one connection that bring no data once the handshake is over: key updates, empty records,
+    /// warnings. Each costs us as much as one with data does, and none is needed more than a few times an hour.
+    tls_keyupdate_rate "LANNER_TLS_KEYUPDATE_RATE" "limits.tls.keyupdate_rate": u64 = 100 => "100/s",
+        event_rate(1, 1_000_000), trips TlsKeyupdateRate;
+
+    /// The keys of session tickets, with which clients come back without a whole handshake. `auto` makes a new one every
+    /// 6 hours, and takes each for 12. A file is for several processes that share their clients: lines of
+    /// `<seconds since 1970> <64 hex digits>`, each key in use from its moment to the next one's, readable by its owner only.
+    tls_ticket_keys "LANNER_TLS_TICKET_KEYS" "server.tls.ticket_keys": TicketKeys = TicketKeys::Auto => "auto",
+        TicketKeysFrom;
 }
 
 // The relations that relations.rs asks of configured values hold for the defaults. What is `auto` is filled
@@ -368,6 +433,7 @@ const _: () = {
     assert!(defaults.shutdown_delay.as_nanos() < defaults.shutdown_timeout.as_nanos());
     assert!(defaults.first_byte_timeout.as_nanos() >= resolution);
     assert!(defaults.header_timeout.as_nanos() >= resolution);
+    assert!(defaults.tls_handshake_timeout.as_nanos() >= resolution);
     assert!(defaults.keepalive_timeout.as_nanos() >= resolution);
     assert!(defaults.body_drain_timeout.as_nanos() >= resolution);
     assert!(defaults.min_body_rate_grace.as_nanos() >= resolution);

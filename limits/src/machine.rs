@@ -23,6 +23,8 @@ const MEMORY_PER_CONNECTION: u64 = 32 * 1024;
 pub(crate) const CONNECTIONS_AUTO_MIN: u64 = 64;
 /// One address's share of the connections, and what it gets at least: a whole office can sit behind one address.
 const PER_IP_SHARE: usize = 8;
+/// The handshakes' share of the connections.
+const HANDSHAKES_SHARE: usize = 4;
 const PER_IP_AUTO_MIN: usize = 256;
 
 impl Machine {
@@ -61,6 +63,9 @@ impl Limits {
         if self.max_connections_per_ip == 0 {
             let share = (self.max_connections / PER_IP_SHARE).max(PER_IP_AUTO_MIN);
             self.max_connections_per_ip = share.min(self.max_connections);
+        }
+        if self.tls_max_handshakes == 0 {
+            self.tls_max_handshakes = (self.max_connections / HANDSHAKES_SHARE).max(1);
         }
     }
 }

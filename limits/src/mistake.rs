@@ -1,6 +1,7 @@
 //! What is wrong with settings, said so that one can repair it: the variable, the value, what was expected, and for an
 //! unknown name the nearest one that exists.
 
+use crate::files::is_pem_text;
 use std::fmt;
 
 /// One thing wrong with one setting.
@@ -51,8 +52,12 @@ impl std::error::Error for Mistakes {}
 /// Characters of a value that a message repeats.
 const QUOTED_CHARACTERS_MAX: usize = 80;
 
-/// A value as a message shows it: quoted, control characters escaped, and cut where it is long.
+/// A value as a message shows it: quoted, control characters escaped, and cut where it is long. PEM text is not shown at
+/// all: it may be a private key, and messages go to logs.
 pub(crate) fn quoted(value: &str) -> String {
+    if is_pem_text(value) {
+        return "(PEM text)".to_owned();
+    }
     match value.char_indices().nth(QUOTED_CHARACTERS_MAX) {
         Some((end, _)) => format!("{:?}...", &value[..end]),
         None => format!("{value:?}"),
@@ -117,6 +122,14 @@ mod tests {
         let long = format!("max_inflight{}", "x".repeat(100_000));
         assert_eq!(nearest(&long, names.into_iter()), Some("max_inflight"));
         assert_eq!(nearest("x", std::iter::empty()), None);
+    }
+
+    #[test]
+    fn pem_text_is_not_repeated() {
+        assert_eq!(
+            quoted("-----BEGIN PRIVATE KEY-----\nc2VjcmV0"),
+            "(PEM text)"
+        );
     }
 
     #[test]

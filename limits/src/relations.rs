@@ -1,6 +1,7 @@
 //! What must hold between values that are each in range. The defaults' half of it is checked when this compiles, at the
 //! foot of `knob.rs`.
 
+use crate::choice::{ClientAuth, TlsVersion};
 use crate::knob::Limits;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ pub(crate) fn broken(limits: &Limits) -> Vec<Broken> {
         &["h2_stream_window", "h2_conn_window"],
         "the connection's window must hold a stream's",
     );
-    let timeouts: [(Option<Duration>, &'static [&'static str]); 9] = [
+    let timeouts: [(Option<Duration>, &'static [&'static str]); 10] = [
         (
             Some(limits.first_byte_timeout),
             &["first_byte_timeout", "timer_resolution"],
@@ -90,11 +91,27 @@ pub(crate) fn broken(limits: &Limits) -> Vec<Broken> {
             Some(limits.h2_ping_timeout),
             &["h2_ping_timeout", "timer_resolution"],
         ),
+        (
+            Some(limits.tls_handshake_timeout),
+            &["tls_handshake_timeout", "timer_resolution"],
+        ),
     ];
     for (timeout, knobs) in timeouts {
         let holds = timeout.is_none_or(|timeout| timeout >= limits.timer_resolution);
         must(holds, knobs, TICK_RULE);
     }
+    let versions = limits.tls_min == TlsVersion::Tls12 || limits.tls_max == TlsVersion::Tls13;
+    must(
+        versions,
+        &["tls_min", "tls_max"],
+        "the oldest version must not be newer than the newest",
+    );
+    let judges = limits.tls_client_auth == ClientAuth::Off || limits.tls_client_ca.is_some();
+    must(
+        judges,
+        &["tls_client_auth", "tls_client_ca"],
+        "whose client certificates to take must be said",
+    );
     broken
 }
 
@@ -109,6 +126,7 @@ pub(crate) struct Idle {
 
 /// The knobs that do nothing in `limits`.
 pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
+    let without_clients = limits.tls_client_auth == ClientAuth::Off;
     [
         (
             limits.max_inflight.is_none() && limits.queue_timeout.is_some(),
@@ -135,6 +153,9 @@ pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
             "h2_ping_timeout",
             "h2_ping_interval",
         ),
+        (limits.tls_cert.is_none(), "tls_key", "tls_cert"),
+        (without_clients, "tls_client_ca", "tls_client_auth"),
+        (without_clients, "tls_crl", "tls_client_auth"),
     ]
     .into_iter()
     .filter(|(idle, ..)| *idle)
@@ -173,6 +194,7 @@ mod tests {
             &mut limits.min_body_rate_grace,
             &mut limits.min_response_rate_grace,
             &mut limits.h2_ping_timeout,
+            &mut limits.tls_handshake_timeout,
         ] {
             *timeout = short;
         }
@@ -182,10 +204,13 @@ mod tests {
         limits.h2_conn_window = limits.h2_stream_window - 1;
         limits.min_body_rate = None;
         limits.min_response_rate = None;
-        let broken = broken(&limits);
-        assert_eq!(broken.len(), 14);
         let idle = without_effect(&limits);
-        assert_eq!(idle.len(), 5);
+        assert_eq!(idle.len(), 8);
+        limits.tls_min = TlsVersion::Tls13;
+        limits.tls_max = TlsVersion::Tls12;
+        limits.tls_client_auth = ClientAuth::Required;
+        let broken = broken(&limits);
+        assert_eq!(broken.len(), 17);
         let named = broken
             .iter()
             .flat_map(|broken| broken.knobs.iter().copied())

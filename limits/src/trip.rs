@@ -81,6 +81,14 @@ pub enum Trip {
     QueueTimeout,
     /// The server's stop did not wait any longer.
     ShutdownTimeout,
+    /// A TLS handshake took too long.
+    TlsHandshakeTimeout,
+    /// All TLS handshakes that may be under way are, and this one waited longest for its peer.
+    TlsMaxHandshakes,
+    /// A TLS handshake has too many bytes.
+    TlsHandshakeBytes,
+    /// Too many TLS records brought nothing.
+    TlsKeyupdateRate,
 }
 
 /// What a connection does once a bound was hit.
@@ -144,7 +152,7 @@ impl fmt::Display for Answer {
 
 impl Trip {
     /// Every bound, in the order of the enum: an index for counters.
-    pub const ALL: [Trip; 37] = [
+    pub const ALL: [Trip; 41] = [
         Trip::MaxConnections,
         Trip::MaxConnectionsPerIp,
         Trip::MaxUpgradedConnections,
@@ -182,6 +190,10 @@ impl Trip {
         Trip::MaxInflight,
         Trip::QueueTimeout,
         Trip::ShutdownTimeout,
+        Trip::TlsHandshakeTimeout,
+        Trip::TlsMaxHandshakes,
+        Trip::TlsHandshakeBytes,
+        Trip::TlsKeyupdateRate,
     ];
 
     /// The name of the knob that sets the bound: the label of its counter. `LingerShed` shares its knob with `IdleShed`
@@ -226,6 +238,10 @@ impl Trip {
             Trip::MaxInflight => "max_inflight",
             Trip::QueueTimeout => "queue_timeout",
             Trip::ShutdownTimeout => "shutdown_timeout",
+            Trip::TlsHandshakeTimeout => "tls_handshake_timeout",
+            Trip::TlsMaxHandshakes => "tls_max_handshakes",
+            Trip::TlsHandshakeBytes => "tls_max_handshake_bytes",
+            Trip::TlsKeyupdateRate => "tls_keyupdate_rate",
         }
     }
 
@@ -290,6 +306,12 @@ impl Trip {
             Trip::MaxInflight | Trip::QueueTimeout => Answer::status(503, Keep),
             // The stop was announced, waited for, and its time is up.
             Trip::ShutdownTimeout => Answer::only(Abort),
+            // There is no request yet, and no connection that an answer could go over.
+            Trip::TlsHandshakeTimeout | Trip::TlsMaxHandshakes | Trip::TlsHandshakeBytes => {
+                Answer::only(Silent)
+            }
+            // Whoever does this is not a client, and does not wait for an answer.
+            Trip::TlsKeyupdateRate => Answer::only(Abort),
         }
     }
 }
@@ -311,7 +333,7 @@ mod tests {
             assert_eq!(trip as usize, place);
         }
         // The last of the enum: a variant added after it would not be in ALL.
-        assert_eq!(Trip::ShutdownTimeout as usize + 1, Trip::ALL.len());
+        assert_eq!(Trip::TlsKeyupdateRate as usize + 1, Trip::ALL.len());
     }
 
     #[test]

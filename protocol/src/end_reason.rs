@@ -61,6 +61,10 @@ end_reasons! {
     InvalidHttpVersion = "invalid_http_version",
     /// A TLS ClientHello on a cleartext port.
     TlsNotSupported = "tls_not_supported",
+    /// A TLS handshake broke its rules or its bounds, or had nothing in common with ours.
+    TlsHandshakeFailed = "tls_handshake_failed",
+    /// TLS records that brought nothing passed `LANNER_TLS_KEYUPDATE_RATE`.
+    TlsKeyupdateRateExceeded = "tls_keyupdate_rate_exceeded",
     /// The body passed `LANNER_MAX_REQUEST_BODY` or the limit the app set.
     MaxRequestBodySizeExceeded = "max_request_body_size_exceeded",
     /// The chunked coding broke the grammar or its bounds.
@@ -153,6 +157,10 @@ impl From<Trip> for EndReason {
             | Trip::SmallData
             | Trip::EmptyData => Self::FrameFlood,
             Trip::QueuedControl => Self::OutputQueueSizeExceeded,
+            Trip::TlsHandshakeTimeout | Trip::TlsMaxHandshakes | Trip::TlsHandshakeBytes => {
+                Self::TlsHandshakeFailed
+            }
+            Trip::TlsKeyupdateRate => Self::TlsKeyupdateRateExceeded,
             Trip::MaxRequestsPerConnection
             | Trip::Streams
             | Trip::MaxInflight
