@@ -53,6 +53,9 @@ mod slab;
 mod sleep;
 mod stopping;
 mod task;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[allow(dead_code, reason = "listeners do not speak TLS yet")]
+mod tls;
 mod upgrade;
 mod waiter;
 mod watchdog;
@@ -75,4 +78,6 @@ pub use server::{Builder, Server, ServerHandle, ServerInfo, StartError, WorkerIn
 pub use sleep::{Sleep, sleep};
 pub use stopping::{is_stopping, stopping};
 pub use task::{JoinHandle, TaskPanicked, spawn_local};
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use tls::{Alpn, TlsInfo};
 pub use upgrade::Upgraded;

@@ -1,0 +1,35 @@
+//! TLS, on rustls: from certificates on disk to the session of one connection.
+//!
+//! An operator's wishes are `settings`. `certificates`, `clients` and `ticket_keys` read the files they name, `config` puts
+//! them together into configurations and the table of names that leads to them, and `reload` keeps them up with the
+//! files. A connection's `session` begins with a ClientHello, takes the configuration for its name, and turns ciphertext
+//! into plaintext and back.
+//!
+//! Nothing here knows a socket. Time of day comes from `wall_clock`, a connection's moments are arguments.
+
+mod arithmetic;
+mod certificates;
+mod clients;
+mod config;
+mod failure;
+mod fault;
+mod info;
+mod names;
+mod opened;
+mod pem;
+mod published;
+mod record;
+mod reload;
+mod session;
+mod settings;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod ticket_keys;
+mod tickets;
+mod validity;
+mod wall_clock;
+
+pub use info::TlsInfo;
+pub use settings::Alpn;
