@@ -3,7 +3,7 @@
 //! An operator's wishes are `settings`. `certificates`, `clients` and `ticket_keys` read the files they name, `config` puts
 //! them together into configurations and the table of names that leads to them, and `reload` keeps them up with the
 //! files. A connection's `session` begins with a ClientHello, takes the configuration for its name, and turns ciphertext
-//! into plaintext and back.
+//! into plaintext and back. `development` makes certificates for those who have none.
 //!
 //! Nothing here knows a socket. Time of day comes from `wall_clock`, a connection's moments are arguments.
 
@@ -11,6 +11,7 @@ mod arithmetic;
 mod certificates;
 mod clients;
 mod config;
+mod development;
 mod failure;
 mod fault;
 mod info;
