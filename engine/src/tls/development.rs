@@ -469,6 +469,9 @@ mod tests {
     fn who_trusts_the_authority_trusts_it_for_this_machine_only() {
         let authority = Authority::make(NOW).unwrap();
         let trusted = &authority.certificate.der;
+        let again = authority_params(&authority.key, NOW).self_signed(&authority.key);
+        let again = again.unwrap();
+        assert_eq!(armoured(again.der()), again.pem(), "both write PEM");
         let leaf = authority.sign_leaf(NOW).unwrap();
         for name in ["localhost", "127.0.0.1", "::1"] {
             assert!(trusts(trusted, &leaf.chain, name), "{name}");

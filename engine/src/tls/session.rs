@@ -8,7 +8,9 @@
 //! `Session::read` takes what came. It stops at a whole ClientHello, before any arithmetic was done for it, so that
 //! whoever drives it can say when (and whether) the handshake goes on: `Session::accept`. From there on every record that
 //! is there as a whole goes through rustls, in place, where the bytes lie; only a record that is cut short is copied, into
-//! a buffer that grows with the bytes that came and goes when it is empty. An idle session holds no buffer.
+//! a buffer that grows with the bytes that came and goes when it is empty. An idle session holds no buffer: it has 128
+//! bytes here and 2.3 KiB on the heap, and what the library of arithmetic keeps for two keys, 2.1 KiB. rustls' buffered
+//! interface would keep 4 KiB more, for the next record's beginning.
 //!
 //! rustls sees one record at a time (in `opened`), so that records which bring nothing can be counted. Which configuration
 //! a name gets is up to `config`, waiting and its deadlines to the driver.
@@ -247,8 +249,8 @@ impl Session {
             Stage::Hello(_) => self.take_hello(input, outcome),
             // More than a ClientHello comes when it does; rustls will say whether it may.
             Stage::Named(_) => self.hold(input, outcome),
-            Stage::Open(_) => self.take_records(input, outcome, now),
-            Stage::Over => Ok(()),
+            Stage::Open(_) if !self.peer_closed => self.take_records(input, outcome, now),
+            Stage::Open(_) | Stage::Over => Ok(()),
         }
     }
 
@@ -263,8 +265,8 @@ impl Session {
     }
 
     /// Looks for a whole ClientHello with rustls' own parser: another one might find another name in it. What comes out
-    /// of the parser is thrown away but for the name, and the bytes are read again when the handshake goes on. That costs
-    /// a hundredth of what follows.
+    /// of the parser is thrown away but for the name, and the bytes are read again when the handshake goes on: 1.6 us more
+    /// for a handshake of 100 (with P-256; with RSA it takes longer).
     fn take_hello(&mut self, input: &mut [u8], outcome: &mut Outcome<'_>) -> Result<(), Failure> {
         let Some(&first) = input.first() else {
             return Ok(());
@@ -342,7 +344,7 @@ impl Session {
             held.drain(..through);
             self.keep(held);
         }
-        if !input.is_empty() {
+        if !input.is_empty() && !self.peer_closed {
             let through = self.records(input, outcome, now)?;
             self.held.extend_from_slice(&input[through..]);
         }
@@ -366,14 +368,14 @@ impl Session {
     ) -> Result<usize, Failure> {
         let mut through = 0;
         while let Some(length) = record::whole(&bytes[through + self.seen..]) {
-            if self.peer_closed {
-                // RFC 8446 section 6.1: what comes after close_notify is ignored.
-                self.seen = 0;
-                return Ok(bytes.len());
-            }
             let end = through + self.seen + length;
             through += self.record(&mut bytes[through..end], length, outcome, now)?;
             self.seen = end - through;
+            if self.peer_closed {
+                // What comes after close_notify is ignored (RFC 8446 section 6.1), and not kept either.
+                self.seen = 0;
+                return Ok(bytes.len());
+            }
         }
         Ok(through)
     }

@@ -46,6 +46,9 @@ fn what_comes_after_a_close_is_ignored() {
         pair.piece = 3;
         pair.give(&bytes);
         pair.give(b"more");
+        // The beginning of a long record, which is not waited for.
+        pair.give(&[23, 3, 3, 0x40, 0, 1, 2, 3]);
+        assert_eq!(pair.session.held_bytes(), 0);
         assert_eq!((&pair.failure, pair.heard.len()), (&None, 0));
         assert_eq!(pair.session.ending(), Ending::Clean);
     }
