@@ -420,7 +420,7 @@ knobs! {
 
     /// The keys of session tickets, with which clients come back without a whole handshake. `auto` makes a new one every
     /// 6 hours, and takes each for 12. A file is for several processes that share their clients: lines of
-    /// `<seconds since 1970> <64 hex digits>`, each key in use from its moment to the next one's, readable by its owner only.
+    /// `<seconds since 1970> <64 hex digits>`, each key in use from its moment to the next one's, and not readable by everybody.
     tls_ticket_keys "LANNER_TLS_TICKET_KEYS" "server.tls.ticket_keys": TicketKeys = TicketKeys::Auto => "auto",
         TicketKeysFrom;
 }
