@@ -93,6 +93,9 @@ impl Limits {
     }
 }
 
+/// Knobs that are read and checked before there is anything to hold them to.
+const NOT_SERVED_YET: [(&str, &str); 2] = [("tls_", "TLS"), ("h2_", "HTTP/2")];
+
 /// The work under way. Knobs are known by their place in the table.
 struct Resolving {
     limits: Limits,
@@ -215,6 +218,15 @@ impl Resolving {
                     self.spelling(idle.knob),
                     self.spelling(idle.needs)
                 ));
+            }
+        }
+        for (family, protocol) in NOT_SERVED_YET {
+            for knob in KNOBS.iter().filter(|knob| knob.name.starts_with(family)) {
+                if self.chosen_for(knob.name).is_some() {
+                    let name = self.spelling(knob.name);
+                    let notice = format!("{name} has no effect: this version serves no {protocol}");
+                    self.notices.push(notice);
+                }
             }
         }
     }
