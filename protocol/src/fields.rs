@@ -4,6 +4,7 @@
 //! are checked on the way in, which makes the block splittable again at the first colon and the line end: HTTP/2 and
 //! the access log iterate it.
 
+use crate::field::search::first_control;
 use crate::field::{valid_name, valid_value};
 use std::fmt;
 
@@ -111,6 +112,12 @@ impl Fields {
         split(self.fixed.as_bytes()).chain(split(&self.lines))
     }
 
+    /// The same as bytes: nobody here needs to be told that names are text.
+    #[inline]
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        split_lines(self.fixed.as_bytes()).chain(split_lines(&self.lines))
+    }
+
     /// The first value of a field, its name compared without case.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         self.iter()
@@ -132,15 +139,24 @@ impl Fields {
     }
 }
 
+fn split(lines: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    split_lines(lines).map_while(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)))
+}
+
 /// Takes lines apart again. What made them has checked that names hold no colon and values no line end.
-fn split(mut rest: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+#[inline]
+fn split_lines(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || {
-        let line_len = memchr::memchr(b'\r', rest)?;
         let colon = memchr::memchr(b':', rest)?;
-        let name = std::str::from_utf8(&rest[..colon]).ok()?;
-        let value = rest.get(colon + 2..line_len)?;
-        rest = &rest[line_len + 2..];
-        Some((name, value))
+        let (name, value) = rest.split_at(colon);
+        let value = value.get(2..)?;
+        // The first byte below a space, but for a tab: there is no other in a value.
+        let mut end = first_control(value)?;
+        while value[end] == b'\t' {
+            end += 1 + first_control(&value[end + 1..])?;
+        }
+        rest = value.get(end + 2..)?;
+        Some((name, &value[..end]))
     })
 }
 
@@ -236,20 +252,20 @@ mod tests {
         let mut fields = Fields::new();
         fields.append("X-One", "1").unwrap();
         fields.append("x-empty", "").unwrap();
-        fields.append("x-time", "a: b: c").unwrap();
+        fields.append("x-time", "a: b: c\td").unwrap();
         let all: Vec<_> = fields.iter().collect();
         assert_eq!(
             all,
             [
                 ("X-One", &b"1"[..]),
                 ("x-empty", b""),
-                ("x-time", b"a: b: c")
+                ("x-time", b"a: b: c\td")
             ]
         );
         assert_eq!(fields.first("x-one"), Some(&b"1"[..]));
         let mut encoded = Vec::new();
         fields.encode(&mut encoded);
-        assert_eq!(encoded, b"X-One: 1\r\nx-empty: \r\nx-time: a: b: c\r\n");
+        assert_eq!(encoded, b"X-One: 1\r\nx-empty: \r\nx-time: a: b: c\td\r\n");
     }
 
     #[test]
