@@ -397,9 +397,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_takes_two_kibibytes_beside_its_tables_of_fields() {
+    fn a_connection_takes_a_kibibyte_and_a_half_beside_its_tables_of_fields() {
         assert!(
-            size_of::<Connection>() <= 2048,
+            size_of::<Connection>() <= 1536,
             "{}",
             size_of::<Connection>()
         );

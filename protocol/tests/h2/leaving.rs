@@ -62,6 +62,29 @@ fn a_stop_is_announced_and_what_is_on_its_way_is_answered() {
     assert_eq!(driver.connection.fate(), Fate::Gone);
 }
 
+/// Section 6.8: the last stream that is named does not rise.
+#[test]
+fn a_fault_behind_the_second_step_names_no_later_stream() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    let payload = stop(&mut driver);
+    let mut bytes = ping(true, payload);
+    bytes.extend(driver.wire.get(3));
+    bytes.extend(wire::data(9, false, b"idle and ignored"));
+    bytes.extend(wire::frame(Kind::PING, 0, 1, &[0; 8]));
+    driver.send(&bytes);
+    let named: Vec<u32> = driver
+        .got()
+        .iter()
+        .filter_map(|got| match got {
+            Got::GoAway { last, .. } => Some(*last),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(named, [1, 1]);
+}
+
 #[test]
 fn a_client_that_does_not_answer_the_ping_holds_up_no_stop() {
     let mut driver = Driver::new();

@@ -167,11 +167,10 @@ impl Model {
                 payload.extend_from_slice(format!("u={urgency}, i").as_bytes());
                 self.say(&wire::frame(Kind::PRIORITY_UPDATE, 0, 0, &payload));
             }
-            Deed::Frame(kind, flags, stream, payload)
-                // Nothing that would change the windows behind the model's back.
-                if !matches!(kind, 4 | 8) => {
-                    self.say(&wire::frame(Kind(kind), flags, stream, &payload));
-                }
+            // Nothing that would change the windows behind the model's back.
+            Deed::Frame(kind, flags, stream, payload) if !matches!(kind, 4 | 8) => {
+                self.say(&wire::frame(Kind(kind), flags, stream, &payload));
+            }
             Deed::Respond(stream, length) if self.known(stream) => {
                 let length = length.map_or(BodyLength::Unknown, |length| {
                     BodyLength::Known(length.into())

@@ -274,7 +274,7 @@ impl Connection {
         if let Some(length) = announced {
             let mut digits = Digits::default();
             let text = digits.of(length);
-            encoder.encode_field(b"content-length", text, Indexing::ByName, out);
+            encoder.encode_field(b"content-length", text, Indexing::Without, out);
         }
         frame::finish_headers(begin, stream, ends, self.peer.values().max_frame, out);
     }
@@ -302,8 +302,7 @@ fn framing(head: &ResponseHead<'_>, head_request: bool) -> (Option<u64>, Transmi
 /// An app's fields. Names are in lower case on HTTP/2 (section 8.2.1), however the app writes them.
 #[inline]
 fn encode_fields(encoder: &mut Encoder, fields: &Fields, out: &mut Vec<u8>) {
-    for (name, value) in fields.iter() {
-        let name = name.as_bytes();
+    for (name, value) in fields.lines() {
         if !name.iter().any(u8::is_ascii_uppercase) {
             encoder.encode_field(name, value, Indexing::ByName, out);
             continue;

@@ -70,12 +70,7 @@ impl Connection {
         self.leaving = Leaving::Final {
             last_stream: self.last_stream,
         };
-        frame::encode_go_away(
-            self.last_stream,
-            ErrorCode::NO_ERROR,
-            &[],
-            turn.output.tail(),
-        );
+        self.say_goodbye(turn);
         self.leave_if_done(turn);
     }
 
@@ -93,13 +88,18 @@ impl Connection {
     }
 
     /// GOAWAY without a fault.
-    fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
-        frame::encode_go_away(
-            self.last_stream,
-            ErrorCode::NO_ERROR,
-            &[],
-            turn.output.tail(),
-        );
+    pub(super) fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
+        self.encode_go_away(turn, ErrorCode::NO_ERROR, "");
+    }
+
+    /// GOAWAY with the last stream that was looked at. Section 6.8: never a higher one than was named before.
+    fn encode_go_away(&self, turn: &mut Turn<'_>, code: ErrorCode, debug: &str) {
+        let last_stream = match self.leaving {
+            Leaving::Final { last_stream } => last_stream,
+            Leaving::No | Leaving::Announced => self.last_stream,
+        };
+        let out = turn.output.tail();
+        frame::encode_go_away(last_stream, code, debug.as_bytes(), out);
     }
 
     /// The client has ended its side, and everything that it sent has been looked at.
@@ -200,12 +200,7 @@ impl Connection {
             self.trip = Some(trip);
         }
         let (code, reason) = fault.answer();
-        frame::encode_go_away(
-            self.last_stream,
-            code,
-            fault.name().as_bytes(),
-            turn.output.tail(),
-        );
+        self.encode_go_away(turn, code, fault.name());
         self.close(!self.eof, reason);
     }
 

@@ -38,12 +38,7 @@ impl Connection {
 
     fn keep_alive_over(&mut self, turn: &mut Turn<'_>) {
         self.trip = Some(Trip::KeepaliveTimeout);
-        frame::encode_go_away(
-            self.last_stream,
-            ErrorCode::NO_ERROR,
-            &[],
-            turn.output.tail(),
-        );
+        self.say_goodbye(turn);
         self.close(false, Trip::KeepaliveTimeout.into());
     }
 
