@@ -275,7 +275,7 @@ impl Connection {
                     .on_queued(now, queued as u64, unsent as u64, rate);
                 self.deadlines.set(Timer::ResponseRate, deadline);
             }
-            return self.queued_bytes > 0 && unsent < self.limits.h2_max_send_buffer;
+            return self.may_flush() && unsent < self.limits.h2_max_send_buffer;
         }
         if self.deadlines.is_set(Timer::ResponseRate) {
             self.write_rate.clear();
@@ -287,6 +287,11 @@ impl Connection {
             self.deadlines
                 .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);
         }
-        had_backlog || self.queued_bytes > 0
+        had_backlog || self.may_flush()
+    }
+
+    /// Whether [`Connection::flush`] would move something: streams whose windows are shut wait for their client.
+    fn may_flush(&self) -> bool {
+        !self.schedule.is_empty() && !self.send_window.is_shut()
     }
 }
