@@ -364,23 +364,10 @@ fn take_string(rest: &mut &[u8], room: usize, text: &mut Vec<u8>) -> Result<usiz
     let (source, after) = rest.split_at_checked(len).ok_or(Fault::StringTruncated)?;
     *rest = after;
     if first >= 0x80 {
-        return decode_huffman(source, room, text);
+        return huffman::decode(source, room, text);
     }
     if len <= room {
         text.extend_from_slice(source);
     }
     Ok(len)
-}
-
-fn decode_huffman(source: &[u8], room: usize, text: &mut Vec<u8>) -> Result<usize, Fault> {
-    // Only what might not fit is looked at twice.
-    if huffman::decoded_len_max(source.len()) > room {
-        let len = huffman::decoded_len(source)?;
-        if len > room {
-            return Ok(len);
-        }
-    }
-    let start = text.len();
-    huffman::decode(source, room, text)?;
-    Ok(text.len() - start)
 }

@@ -1,11 +1,13 @@
 //! The Huffman code for strings (RFC 7541 section 5.2 and appendix B).
 //!
 //! The code is canonical: among the symbols of one length codes go up with the symbol, and each length continues where the
-//! one before ended. So the list of lengths is the whole of appendix B, and the tables here are made from it at compile
-//! time. Decoding looks eight bits up at once, which settles every letter and digit; the rare longer codes are found by
-//! comparing with the end of each length's range.
+//! one before ended. So the list of lengths is the whole of appendix B, and all tables are made from it at compile time.
 
-use super::fault::Fault;
+mod decoding;
+mod encoding;
+
+pub(super) use decoding::decode;
+pub(super) use encoding::{encode, encoded_len};
 
 /// How many bits each byte's code has; the last is the end-of-string symbol's.
 #[rustfmt::skip]
@@ -32,9 +34,6 @@ const LENGTHS: [u8; 257] = [
 /// The longest code, and with it the fewest bits in which any symbol can be told.
 const BITS_MAX: u32 = 30;
 
-/// The shortest code.
-const BITS_MIN: usize = 5;
-
 /// What stands for no byte.
 const END_OF_STRING: u16 = 256;
 
@@ -43,17 +42,6 @@ const END_OF_STRING: u16 = 256;
 struct Code {
     code: u32,
     bits: u32,
-}
-
-/// The codes of one length, behind those of shorter ones.
-#[derive(Clone, Copy)]
-struct Range {
-    /// The first 32-bit window, the code in its high bits, that is above all codes of this length.
-    end: u64,
-    /// The lowest code.
-    first: u32,
-    /// Where its symbol stands in `SORTED`.
-    start: u32,
 }
 
 /// All symbols in the order of their codes.
@@ -76,9 +64,7 @@ const SORTED: [u16; 257] = {
 };
 
 /// The code of every symbol.
-static CODES: [Code; 257] = CODES_BY_SYMBOL;
-
-const CODES_BY_SYMBOL: [Code; 257] = {
+const CODES: [Code; 257] = {
     let mut codes = [Code { code: 0, bits: 0 }; 257];
     let mut next: u64 = 0;
     let mut before = 0;
@@ -100,193 +86,9 @@ const CODES_BY_SYMBOL: [Code; 257] = {
     codes
 };
 
-/// The codes by their length; lengths that none has are empty ranges.
-static RANGES: [Range; BITS_MAX as usize + 1] = {
-    let mut ranges = [Range {
-        end: 0,
-        first: 0,
-        start: 0,
-    }; BITS_MAX as usize + 1];
-    let mut rank = 0;
-    while rank < SORTED.len() {
-        let Code { code, bits } = CODES_BY_SYMBOL[SORTED[rank] as usize];
-        let range = &mut ranges[bits as usize];
-        if range.end == 0 {
-            range.first = code;
-            range.start = rank as u32;
-        }
-        range.end = (code as u64 + 1) << (32 - bits);
-        rank += 1;
-    }
-    ranges
-};
-
-static SYMBOLS: [u16; 257] = SORTED;
-
-/// For the next eight bits, the symbol with its number of bits in the high byte; 0 where the code is longer.
-static SHORT: [u16; 256] = {
-    let mut short = [0; 256];
-    let mut symbol = 0;
-    while symbol < 256 {
-        let Code { code, bits } = CODES_BY_SYMBOL[symbol];
-        if bits <= 8 {
-            let mut low = 0;
-            while low < 1 << (8 - bits) {
-                short[(code << (8 - bits) | low) as usize] = (bits as u16) << 8 | symbol as u16;
-                low += 1;
-            }
-        }
-        symbol += 1;
-    }
-    short
-};
-
-/// The symbol whose code the high bits of `window` begin with, and its number of bits.
-#[inline]
-fn symbol_at(window: u64) -> (u16, u32) {
-    match SHORT[(window >> 56) as usize] {
-        0 => long_symbol_at(window),
-        short => (short & 0xff, u32::from(short >> 8)),
-    }
-}
-
-fn long_symbol_at(window: u64) -> (u16, u32) {
-    let window = window >> 32;
-    for bits in 10..=BITS_MAX {
-        let range = &RANGES[bits as usize];
-        if window < range.end {
-            let rank = range.start + ((window >> (32 - bits)) as u32 - range.first);
-            return (SYMBOLS[rank as usize], bits);
-        }
-    }
-    // Not reached, for the last range ends at 2^32; and if it were, it would be refused.
-    (END_OF_STRING, BITS_MAX)
-}
-
-/// Tells the bytes that `source` stands for one by one.
-#[inline]
-fn decode_each(source: &[u8], mut tell: impl FnMut(u8)) -> Result<(), Fault> {
-    let mut rest = source;
-    // The next bits, from the highest on; `held` of them count. What lies below is zeros, or bits of the byte at the front
-    // of `rest`, which that byte will set again.
-    let mut window: u64 = 0;
-    let mut held: u32 = 0;
-    while let Some(word) = rest.first_chunk::<8>() {
-        window |= u64::from_be_bytes(*word) >> held;
-        let taken = (63 - held) / 8;
-        rest = &rest[taken as usize..];
-        held += 8 * taken;
-        while held >= BITS_MAX {
-            let (symbol, bits) = symbol_at(window);
-            if symbol == END_OF_STRING {
-                return Err(Fault::HuffmanEndOfString);
-            }
-            tell(symbol as u8);
-            window <<= bits;
-            held -= bits;
-        }
-    }
-    loop {
-        while held <= 56
-            && let Some((&byte, after)) = rest.split_first()
-        {
-            window |= u64::from(byte) << (56 - held);
-            held += 8;
-            rest = after;
-        }
-        // As if the padding never ended, so that a code which needs bits beyond the end is a longer one than are held.
-        let padded = window | u64::MAX.checked_shr(held).unwrap_or(0);
-        let (symbol, bits) = symbol_at(padded);
-        if bits > held {
-            return check_padding(padded, held);
-        }
-        if symbol == END_OF_STRING {
-            return Err(Fault::HuffmanEndOfString);
-        }
-        tell(symbol as u8);
-        window <<= bits;
-        held -= bits;
-    }
-}
-
-/// Whether the `held` bits left over, with ones behind them, are what may be left over.
-fn check_padding(padded: u64, held: u32) -> Result<(), Fault> {
-    if padded != u64::MAX {
-        Err(Fault::HuffmanPaddingNotOnes)
-    } else if held > 7 {
-        Err(Fault::HuffmanPaddingLong)
-    } else {
-        Ok(())
-    }
-}
-
-/// The most bytes that `source_len` bytes of code can stand for.
-#[inline]
-pub(super) fn decoded_len_max(source_len: usize) -> usize {
-    source_len * 8 / BITS_MIN
-}
-
-/// How many bytes `source` stands for.
-pub(super) fn decoded_len(source: &[u8]) -> Result<usize, Fault> {
-    let mut len = 0;
-    decode_each(source, |_| len += 1)?;
-    Ok(len)
-}
-
-/// Appends the bytes that `source` stands for to `text`; they are known to be at most `len_max`.
-pub(super) fn decode(source: &[u8], len_max: usize, text: &mut Vec<u8>) -> Result<(), Fault> {
-    let start = text.len();
-    text.resize(start + decoded_len_max(source.len()).min(len_max), 0);
-    let mut len = 0;
-    let places = &mut text[start..];
-    let result = decode_each(source, |byte| {
-        // There is a place for every byte, by the smaller of the two bounds.
-        if let Some(place) = places.get_mut(len) {
-            *place = byte;
-        }
-        len += 1;
-    });
-    text.truncate(start + len);
-    result
-}
-
-/// How many bytes the code for `text` has.
-#[inline]
-pub(super) fn encoded_len(text: &[u8]) -> usize {
-    let bits: usize = text
-        .iter()
-        .map(|&byte| usize::from(LENGTHS_BY_BYTE[usize::from(byte)]))
-        .sum();
-    bits.div_ceil(8)
-}
-
-static LENGTHS_BY_BYTE: [u8; 257] = LENGTHS;
-
-/// Appends the code for `text`, padded to whole bytes with ones.
-pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
-    // The low `held` bits are still to be written; fewer than 32 between two symbols.
-    let mut bits_held: u64 = 0;
-    let mut held: u32 = 0;
-    for &byte in text {
-        let Code { code, bits } = CODES[usize::from(byte)];
-        bits_held = bits_held << bits | u64::from(code);
-        held += bits;
-        if held >= 32 {
-            held -= 32;
-            out.extend_from_slice(&((bits_held >> held) as u32).to_be_bytes());
-        }
-    }
-    let padding = held.wrapping_neg() % 8;
-    bits_held = bits_held << padding | ((1 << padding) - 1);
-    held += padding;
-    while held > 0 {
-        held -= 8;
-        out.push((bits_held >> held) as u8);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fault::Fault;
     use super::*;
 
     fn encoded(text: &[u8]) -> Vec<u8> {
@@ -298,10 +100,16 @@ mod tests {
 
     fn decoded(source: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut text = b"kept".to_vec();
-        let result = decode(source, usize::MAX, &mut text);
-        assert_eq!(decoded_len(source), result.map(|()| text.len() - 4));
+        let len = decode(source, usize::MAX, &mut text)?;
         assert!(text.starts_with(b"kept"));
-        result.map(|()| text.split_off(4))
+        assert_eq!(text.len(), 4 + len);
+        let decoded = text.split_off(4);
+        for room in [len, len.saturating_sub(1), len / 2, 0] {
+            assert_eq!(decode(source, room, &mut text), Ok(len));
+            assert_eq!(text.len(), if len <= room { 4 + len } else { 4 });
+            text.truncate(4);
+        }
+        Ok(decoded)
     }
 
     /// Bits written as text, filled up with ones.
