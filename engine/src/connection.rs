@@ -1,39 +1,73 @@
-//! One connection in its worker: the protocol's state machine, the input not consumed, the output not sent, and the
-//! exchange it is in. What happens in a turn is plain functions here; sockets belong to the backend.
+//! One connection in its worker: the protocol that is spoken on it, the input not consumed, the output not sent. What happens
+//! in a turn is plain functions here; sockets belong to the backend.
+//!
+//! `http1` and `http2` take requests from the input. What they call the app with and how its answer is sent is the same for
+//! both: `driving` and `answering` work on one exchange, and ask `wire` of the protocol what they need.
 
 mod answering;
-mod feeding;
+mod arrivals;
+mod driving;
+mod http1;
+mod http2;
+mod trailers;
+mod wire;
 
-use crate::caught::caught;
-use crate::counters::Count;
-use crate::exchange::{Dispatch, Polled, Stage};
+use crate::exchange::Dispatch;
 use crate::input::Input;
-use crate::lease::Piece;
 use crate::request::ConnectionInfo;
 use crate::response::Response;
 use crate::shared::Shared;
 use crate::slab::Key;
-use lanner_limits::{Moment, Trip};
-use lanner_protocol::{Event, Output, Status, Turn, scan};
-use std::ops::Range;
+use http1::Http1;
+use http2::Http2;
+use lanner_limits::{Limits, Moment};
+use lanner_protocol::h2::{self, StreamKey};
+use lanner_protocol::{EndReason, Fate, Output, Status, Turn};
 use std::rc::Rc;
 
-/// How often an exchange is polled or fed before other connections get their turn: a body may come in pieces of a byte.
+/// How often exchanges are polled or fed before other connections get their turn: a body may come in pieces of a byte.
 const STEPS_PER_TURN_MAX: usize = 128;
+
+/// Of what may be the preface of HTTP/2, as much as HTTP/1.1 can take for the beginning of a method: it is shown no more
+/// before the rest is there, and its deadlines run meanwhile.
+const PREFACE_SHOWN_BYTES: usize = 3;
 
 /// See the file's comment.
 pub(crate) struct Connection {
-    pub(crate) http: lanner_protocol::Connection,
+    dialect: Dialect,
     pub(crate) input: Input,
     /// What waits to be written. Between turns its memory belongs to this connection only if a write fell short.
     pub(crate) output: Output,
     /// Bytes added to `output` since the protocol was last told.
-    pub(crate) queued: usize,
-    exchange: Option<u32>,
+    queued: usize,
     key: Key,
     info: Rc<ConnectionInfo>,
     /// There is more to do than one turn may take.
     yielded: bool,
+    /// The first bytes may be the preface of HTTP/2 (RFC 9113 section 3.3).
+    detects: bool,
+    /// The server stops.
+    stopping: bool,
+}
+
+/// What is spoken. Most connections of HTTP/1.1 are idle, and a pointer more to each of their states costs every request; those
+/// of HTTP/2 are few.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the larger one is the one that most are"
+)]
+enum Dialect {
+    Http1(Http1),
+    Http2(Box<Http2>),
+}
+
+/// What of a connection its protocol works with in a turn.
+struct Around<'a> {
+    input: &'a mut Input,
+    output: &'a mut Output,
+    info: &'a Rc<ConnectionInfo>,
+    key: Key,
+    now: Moment,
 }
 
 /// How far a step came.
@@ -47,30 +81,48 @@ enum Progress {
     Yield,
 }
 
+/// The dialect and what it works with, which are borrowed apart.
+macro_rules! apart {
+    ($connection:ident, $now:expr) => {
+        (
+            &mut $connection.dialect,
+            Around {
+                input: &mut $connection.input,
+                output: &mut $connection.output,
+                info: &$connection.info,
+                key: $connection.key,
+                now: $now,
+            },
+        )
+    };
+}
+
 impl Connection {
+    /// A connection accepted `now`.
     pub(crate) fn new(
-        http: lanner_protocol::Connection,
+        limits: &Rc<Limits>,
+        now: Moment,
         key: Key,
         info: Rc<ConnectionInfo>,
     ) -> Self {
+        let http = lanner_protocol::Connection::new(limits.clone(), now, info.id);
         Self {
-            http,
+            dialect: Dialect::Http1(Http1::new(http)),
             input: Input::default(),
             output: Output::new(),
             queued: 0,
-            exchange: None,
             key,
             info,
             yielded: false,
+            detects: true,
+            stopping: false,
         }
     }
 
+    // Getters.
+
     pub(crate) fn info(&self) -> &Rc<ConnectionInfo> {
         &self.info
-    }
-
-    pub(crate) fn has_exchange(&self) -> bool {
-        self.exchange.is_some()
     }
 
     /// Whether it would go on at once if it got another turn.
@@ -78,20 +130,59 @@ impl Connection {
         self.yielded
     }
 
-    /// Whether the next request is not taken yet because the client does not take the answers it has caused: without
-    /// this, one that pipelines and never reads could fill our memory with them.
-    fn is_held_back<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
-        self.output.len() >= shared.limits.response_buffer && self.awaits_look()
+    /// What the driver is to do with the socket.
+    pub(crate) fn fate(&self) -> Fate {
+        match &self.dialect {
+            Dialect::Http1(http1) => http1.http.fate(),
+            Dialect::Http2(http2) => http2.http.fate(),
+        }
     }
 
-    /// Whether there is input at which nobody has looked, between two requests.
-    fn awaits_look(&self) -> bool {
-        self.input.len() > 0 && self.http.awaits_request() && !self.http.has_only_empty_lines()
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        match &self.dialect {
+            Dialect::Http1(http1) => http1.http.deadline(),
+            Dialect::Http2(http2) => http2.http.deadline(),
+        }
+    }
+
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        match &self.dialect {
+            Dialect::Http1(http1) => http1.http.end_reason(),
+            Dialect::Http2(http2) => http2.http.end_reason(),
+        }
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.fate() == Fate::Lingering
+    }
+
+    /// Since when it has been waiting for a request, if it is doing just that.
+    pub(crate) fn idle_since(&self) -> Option<Moment> {
+        match &self.dialect {
+            Dialect::Http1(http1) => http1.http.idle_since(),
+            Dialect::Http2(http2) => http2.http.idle_since(),
+        }
+    }
+
+    /// Whether something has come of the next request. A client that has sent nothing but empty lines is as idle as one that
+    /// has sent nothing.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.input.len() > 0
+            && match &self.dialect {
+                Dialect::Http1(http1) => !http1.http.has_only_empty_lines(),
+                Dialect::Http2(_) => true,
+            }
     }
 
     /// Whether bytes are worth reading.
     pub(crate) fn wants_input<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
-        self.http.wants_input(self.input.len()) && !self.is_held_back(shared)
+        match &self.dialect {
+            Dialect::Http1(http1) => {
+                http1.http.wants_input(self.input.len())
+                    && !http1.is_held_back(&self.input, &self.output, &shared.limits)
+            }
+            Dialect::Http2(http2) => http2.http.wants_input(self.output.len()),
+        }
     }
 
     /// Whether there is room for more input: what is there already comes first, it may be the reason for the next turn.
@@ -102,250 +193,215 @@ impl Connection {
     /// Whether what it is given stays for a while: bytes of a body wait for the app, and requests behind answers that are
     /// not taken wait for those.
     pub(crate) fn keeps_input<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
-        self.http.body_open() || self.is_held_back(shared)
-    }
-
-    /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
-    pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
-        self.yielded = false;
-        let mut requests_left = shared.limits.max_pipelined;
-        loop {
-            if let Some(slot) = self.exchange {
-                match self.drive(shared, slot, now) {
-                    Progress::Made => {}
-                    Progress::Stalled => return,
-                    Progress::Yield => break,
-                }
+        match &self.dialect {
+            Dialect::Http1(http1) => {
+                http1.http.body_open()
+                    || http1.is_held_back(&self.input, &self.output, &shared.limits)
             }
-            self.count_trip(shared);
-            if requests_left == 0 && self.input.len() > 0 {
-                break;
-            }
-            requests_left = requests_left.saturating_sub(1);
-            if self.is_held_back(shared) || self.next_request(shared, now) == Progress::Stalled {
-                return;
-            }
-        }
-        self.yielded = true;
-    }
-
-    /// Counts the limit that was hit, if one was: one request may hit one, and the next another.
-    pub(crate) fn count_trip<D: Dispatch>(&mut self, shared: &Shared<D>) {
-        if let Some(trip) = self.http.take_trip() {
-            shared.counters.trip(trip);
-        }
-    }
-
-    /// Takes the next request from the input and hands it to the app.
-    fn next_request<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
-        // The head is borrowed from `shared`, so this one is made by hand.
-        let mut turn = Turn {
-            now,
-            output: &mut self.output,
-            date: shared.date.bytes(),
-        };
-        let head = shared.exchanges.spare_head(self.key);
-        let step = self.http.poll_request(&mut turn, self.input.unread(), head);
-        let head = match step.event {
-            Event::Head { at } => self.input.share(&shared.pool, at),
-            Event::FoldedHead { at } => self.unfold(shared, at, now),
-            _ => None,
-        };
-        self.input.consume(step.consumed);
-        let Some(head) = head else {
-            return Progress::Stalled;
-        };
-        let slot = shared.exchanges.reserve(self.key, &self.info, head, now);
-        shared.counters.add(Count::Requests);
-        let Some(overrides) = shared.exchanges.admit(slot) else {
-            shared.counters.add(Count::Panics);
-            tracing::error!(connection = self.info.id, "the app panicked in its `admit`");
-            self.exchange = Some(slot);
-            self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
-            return Progress::Made;
-        };
-        let mut turn = shared.turn(&mut self.output, now);
-        if !self.http.admit(&mut turn, overrides) {
-            shared.log_exchange(slot, self.http.answered(), self.http.body_bytes_sent(), now);
-            shared.exchanges.end(slot, true);
-            return Progress::Stalled;
-        }
-        self.exchange = Some(slot);
-        self.begin_or_queue(shared, slot, now)
-    }
-
-    /// Calls the app, or waits for others to end first (`LANNER_MAX_INFLIGHT`).
-    fn begin_or_queue<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        now: Moment,
-    ) -> Progress {
-        if shared.exchanges.may_begin(shared.limits.max_inflight) {
-            shared.exchanges.begin(slot, self.http.body_open());
-            return Progress::Made;
-        }
-        if let Some(timeout) = shared.limits.queue_timeout {
-            shared.counters.trip(Trip::MaxInflight);
-            self.http.handle_queued(now, timeout);
-            shared.exchanges.queue(slot);
-            return Progress::Stalled;
-        }
-        let mut turn = shared.turn(&mut self.output, now);
-        self.http.refuse(&mut turn, Trip::MaxInflight.into());
-        Progress::Made
-    }
-
-    /// Calls the app for a request that has waited, if its turn has come.
-    fn leave_queue<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        now: Moment,
-    ) -> Progress {
-        if !shared.exchanges.take_call(slot) {
-            return Progress::Stalled;
-        }
-        self.http.handle_dequeued(now);
-        shared.exchanges.begin(slot, self.http.body_open());
-        Progress::Made
-    }
-
-    /// Parses a head with folded lines from a copy in which they are not (`LANNER_H1_STRICT=false`); none if it is refused.
-    #[cold]
-    fn unfold<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        at: Range<usize>,
-        now: Moment,
-    ) -> Option<Piece> {
-        let mut head = shared.pool.copy(&self.input.unread()[at]);
-        scan::unfold(head.bytes_mut()?);
-        let mut turn = Turn {
-            now,
-            output: &mut self.output,
-            date: shared.date.bytes(),
-        };
-        let spare = shared.exchanges.spare_head(self.key);
-        self.http
-            .handle_unfolded(&mut turn, head.bytes(), spare)
-            .then_some(head)
-    }
-
-    /// Works on the open exchange until it stalls, is over, or has had its share of the turn.
-    fn drive<D: Dispatch>(&mut self, shared: &mut Shared<D>, slot: u32, now: Moment) -> Progress {
-        for _ in 0..STEPS_PER_TURN_MAX {
-            // A limit may have ended the exchange on the protocol's side.
-            if !self.http.in_exchange() {
-                self.end_exchange(shared, true, now);
-                return Progress::Made;
-            }
-            let progress = match shared.exchanges.slot(slot).stage {
-                Stage::Idle => Progress::Stalled,
-                Stage::Queued => self.leave_queue(shared, slot, now),
-                Stage::Calling => self.drive_call(shared, slot, now),
-                Stage::Streaming(_) => self.drive_stream(shared, slot, now),
-                Stage::Upgraded(_) => self.drive_upgrade(shared, slot, now),
-            };
-            if self.exchange.is_none() {
-                return Progress::Made;
-            }
-            match progress {
-                Progress::Made => {}
-                Progress::Yield => return Progress::Yield,
-                Progress::Stalled if self.feed(shared, slot, now) => {}
-                Progress::Stalled => return Progress::Stalled,
-            }
-        }
-        Progress::Yield
-    }
-
-    fn drive_call<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        now: Moment,
-    ) -> Progress {
-        if !shared.exchanges.slot(slot).due {
-            return Progress::Stalled;
-        }
-        let mut answer = None;
-        let polled = shared.exchanges.poll_call(slot, &mut answer);
-        let answer = match (polled, answer) {
-            (Polled::Answered, Some(Ok(response))) => response,
-            (Polled::Answered, Some(Err(error))) => {
-                let status = error.status();
-                caught(&shared.counters, "in the error it returned", || {
-                    if !error.is_body_error() {
-                        tracing::warn!(%error, connection = self.info.id, "the app failed");
-                    }
-                    drop(error);
-                });
-                plain(status)
-            }
-            (Polled::Pending, None) => {
-                self.apply_overrides(shared, slot, now);
-                return Progress::Stalled;
-            }
-            (_, dropped) => {
-                shared.counters.add(Count::Panics);
-                tracing::error!(connection = self.info.id, "the app panicked");
-                caught(&shared.counters, "while its answer was dropped", || {
-                    drop(dropped);
-                });
-                plain(Status::INTERNAL_SERVER_ERROR)
-            }
-        };
-        // They may be for a body that is read while the answer is sent.
-        self.apply_overrides(shared, slot, now);
-        if self.http.in_exchange() {
-            self.respond(shared, slot, answer, now);
-        } else {
-            caught(&shared.counters, "while its answer was dropped", || {
-                drop(answer);
-            });
-        }
-        Progress::Made
-    }
-
-    fn apply_overrides<D: Dispatch>(&mut self, shared: &mut Shared<D>, slot: u32, now: Moment) {
-        if let Some(overrides) = shared.exchanges.slot(slot).link.take_overrides() {
-            let mut turn = shared.turn(&mut self.output, now);
-            self.http.admit(&mut turn, overrides);
-        }
-    }
-
-    /// Frees the exchange's slot; `aborted` if its answer was not completed.
-    pub(crate) fn end_exchange<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        aborted: bool,
-        now: Moment,
-    ) {
-        let Some(slot) = self.exchange.take() else {
-            return;
-        };
-        if matches!(shared.exchanges.slot(slot).stage, Stage::Upgraded(_)) {
-            shared.admission.end_upgrade();
-        }
-        let (status, body_bytes) = (self.http.answered(), self.http.body_bytes_sent());
-        shared.log_exchange(slot, status, body_bytes, now);
-        if shared.exchanges.end(slot, aborted) {
-            shared.counters.add(Count::Panics);
+            Dialect::Http2(http2) => http2.is_held(),
         }
     }
 
     /// Whether something stopped only for want of room, so that a write which emptied the output lets it go on.
     pub(crate) fn wants_room<D: Dispatch>(&self, shared: &mut Shared<D>) -> bool {
-        let Some(slot) = self.exchange else {
-            return self.awaits_look();
-        };
-        let exchange = shared.exchanges.slot(slot);
-        match exchange.stage {
-            Stage::Streaming(_) => exchange.due,
-            Stage::Upgraded(_) => exchange.due || exchange.link.has_outgoing(),
-            Stage::Idle | Stage::Queued | Stage::Calling => false,
+        match &self.dialect {
+            Dialect::Http1(http1) => http1.wants_room(&self.input, shared),
+            Dialect::Http2(http2) => http2.is_held(),
         }
+    }
+
+    // What happens.
+
+    /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
+    pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
+        let before = self.output.len();
+        self.yielded = false;
+        if self.detects && self.input.len() > 0 && !self.detect(shared, now) {
+            self.queued += self.output.len() - before;
+            return;
+        }
+        let (dialect, mut around) = apart!(self, now);
+        self.yielded = match dialect {
+            Dialect::Http1(http1) => http1.advance(&mut around, shared),
+            Dialect::Http2(http2) => http2.advance(&mut around, shared),
+        };
+        self.queued += self.output.len() - before;
+    }
+
+    /// Looks for the preface of HTTP/2. Returns whether it is clear what is spoken.
+    #[cold]
+    fn detect<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> bool {
+        let seen = self.input.unread();
+        let common = seen.len().min(h2::frame::PREFACE.len());
+        if seen[..common] != h2::frame::PREFACE[..common] {
+            self.detects = false;
+            return true;
+        }
+        if common == h2::frame::PREFACE.len() {
+            self.speak_http2(shared, now);
+            return true;
+        }
+        if let Dialect::Http1(http1) = &mut self.dialect {
+            let mut turn = Turn {
+                now,
+                output: &mut self.output,
+                date: shared.date.bytes(),
+            };
+            let shown = &seen[..common.min(PREFACE_SHOWN_BYTES)];
+            let head = shared.exchanges.spare_head(self.key);
+            http1.http.poll_request(&mut turn, shown, head);
+        }
+        false
+    }
+
+    /// From here on it is HTTP/2.
+    fn speak_http2<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
+        self.detects = false;
+        let http = h2::Connection::new(shared.limits.clone(), now, self.info.id);
+        self.dialect = Dialect::Http2(Box::new(Http2::new(http)));
+        if self.stopping {
+            self.handle_stop(shared, now);
+        }
+    }
+
+    /// The exchange on `stream`, or the one there is, can go on.
+    pub(crate) fn wake(&mut self, stream: Option<StreamKey>) {
+        if let (Dialect::Http2(http2), Some(stream)) = (&mut self.dialect, stream) {
+            http2.list(stream);
+        }
+    }
+
+    /// A write took what it could, and `unsent` bytes are left. Returns whether something had waited for this.
+    pub(crate) fn handle_output<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        now: Moment,
+        unsent: usize,
+    ) -> bool {
+        let queued = std::mem::take(&mut self.queued);
+        match &mut self.dialect {
+            Dialect::Http1(http1) => {
+                let resumed = http1.http.handle_output(now, queued, unsent);
+                http1.count_trip(shared);
+                if let Some(status) = http1.http.take_refused() {
+                    shared.log_refusal(&self.info, status, http1.http.body_bytes_sent());
+                }
+                resumed
+            }
+            Dialect::Http2(http2) => {
+                let resumed = http2.http.handle_output(now, queued, unsent);
+                http2.count_trip(shared);
+                resumed
+            }
+        }
+    }
+
+    /// Ends exchanges that the protocol has given up.
+    pub(crate) fn drop_given_up<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
+        let given_up = match &self.dialect {
+            Dialect::Http1(http1) => http1.exchange.is_some() && !http1.http.in_exchange(),
+            Dialect::Http2(http2) => http2.has_exchange() && http2.http.fate() != Fate::Open,
+        };
+        if given_up {
+            self.end_exchanges(shared, now);
+        }
+    }
+
+    /// Ends every exchange that is open, before its answer is complete.
+    pub(crate) fn end_exchanges<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
+        let (dialect, mut around) = apart!(self, now);
+        match dialect {
+            Dialect::Http1(http1) => http1.end_exchange(&mut around, shared),
+            Dialect::Http2(http2) => http2.end_all(&mut around, shared),
+        }
+    }
+
+    /// The client has ended its side.
+    pub(crate) fn handle_eof<D: Dispatch>(&mut self, shared: &mut Shared<D>) {
+        match &mut self.dialect {
+            Dialect::Http1(http1) => {
+                let refusal = http1.http.handle_eof();
+                http1.fail_body(shared, refusal);
+            }
+            Dialect::Http2(http2) => http2.http.handle_eof(),
+        }
+    }
+
+    /// The connection is broken.
+    pub(crate) fn handle_reset(&mut self) {
+        match &mut self.dialect {
+            Dialect::Http1(http1) => http1.http.handle_reset(),
+            Dialect::Http2(http2) => http2.http.handle_reset(),
+        }
+    }
+
+    /// The sending side has been shut down.
+    pub(crate) fn handle_shutdown(&mut self, now: Moment) {
+        match &mut self.dialect {
+            Dialect::Http1(http1) => http1.http.handle_shutdown(now),
+            Dialect::Http2(http2) => http2.http.handle_shutdown(now),
+        }
+    }
+
+    /// A deadline may have passed.
+    pub(crate) fn handle_timeout<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
+        let refusal = self.say(shared, now, |dialect, turn| match dialect {
+            Dialect::Http1(http1) => http1.http.handle_timeout(turn),
+            Dialect::Http2(http2) => {
+                http2.http.handle_timeout(turn);
+                None
+            }
+        });
+        if let Dialect::Http1(http1) = &self.dialect {
+            http1.fail_body(shared, refusal);
+        }
+    }
+
+    /// No request is wanted behind those that are there.
+    pub(crate) fn announce_close<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
+        self.stopping = true;
+        self.say(shared, now, |dialect, turn| match dialect {
+            Dialect::Http1(http1) => http1.http.announce_close(),
+            Dialect::Http2(http2) => http2.http.announce_close(turn),
+        });
+    }
+
+    /// The server stops.
+    pub(crate) fn handle_stop<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
+        self.stopping = true;
+        self.say(shared, now, |dialect, turn| match dialect {
+            Dialect::Http1(http1) => http1.http.handle_stop(now),
+            Dialect::Http2(http2) => http2.http.handle_stop(turn),
+        });
+    }
+
+    /// The stop's deadline has come.
+    pub(crate) fn handle_stop_deadline(&mut self) {
+        match &mut self.dialect {
+            Dialect::Http1(http1) => http1.http.handle_stop_deadline(),
+            Dialect::Http2(http2) => http2.http.handle_stop_deadline(),
+        }
+    }
+
+    /// Makes room for others.
+    pub(crate) fn shed<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
+        self.say(shared, now, |dialect, turn| match dialect {
+            Dialect::Http1(http1) => http1.http.shed(),
+            Dialect::Http2(http2) => http2.http.shed(turn),
+        });
+    }
+
+    /// Has the protocol do something that may add to the output.
+    fn say<D: Dispatch, T>(
+        &mut self,
+        shared: &Shared<D>,
+        now: Moment,
+        what: impl FnOnce(&mut Dialect, &mut Turn<'_>) -> T,
+    ) -> T {
+        let before = self.output.len();
+        let said = what(&mut self.dialect, &mut shared.turn(&mut self.output, now));
+        self.queued += self.output.len() - before;
+        said
     }
 }
 

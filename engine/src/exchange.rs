@@ -12,6 +12,7 @@ use crate::request::{ConnectionInfo, Request, RequestHead, RequestView};
 use crate::response::{BodyStream, Response};
 use crate::slab::Key;
 use lanner_limits::Moment;
+use lanner_protocol::h2::StreamKey;
 use lanner_protocol::{Head, Overrides};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,6 +90,8 @@ pub(crate) struct Exchange<F> {
     pub(crate) head: Rc<RequestHead>,
     /// Whose exchange it is.
     pub(crate) connection: Key,
+    /// On which of its streams, where it has them.
+    stream: Option<StreamKey>,
     /// A poll may bring something new.
     pub(crate) due: bool,
     pub(crate) started: Moment,
@@ -197,6 +200,7 @@ impl<D: Dispatch> Exchanges<D> {
     pub(crate) fn reserve(
         &mut self,
         connection: Key,
+        stream: Option<StreamKey>,
         info: &Rc<ConnectionInfo>,
         piece: Piece,
         now: Moment,
@@ -205,6 +209,7 @@ impl<D: Dispatch> Exchanges<D> {
         self.free.pop();
         let slot = &mut self.slots[index as usize];
         slot.connection = connection;
+        slot.stream = stream;
         slot.started = now;
         let head = self.head_mut(index);
         head.piece = Some(piece);
@@ -232,6 +237,7 @@ impl<D: Dispatch> Exchanges<D> {
             head: Rc::default(),
             signal,
             connection,
+            stream: None,
             due: false,
             started: Moment::ZERO,
         });
@@ -248,15 +254,15 @@ impl<D: Dispatch> Exchanges<D> {
         &mut self.slots[index as usize]
     }
 
-    /// The connection whose exchange is in this slot, when its number was taken off the ready list.
-    pub(crate) fn woken(&mut self, index: u32) -> Option<Key> {
+    /// Whose exchange is in this slot, when its number was taken off the ready list.
+    pub(crate) fn woken(&mut self, index: u32) -> Option<(Key, Option<StreamKey>)> {
         let slot = self.slots.get_mut(index as usize)?;
         slot.signal.lower();
         if matches!(slot.stage, Stage::Idle) {
             return None;
         }
         slot.due = true;
-        Some(slot.connection)
+        Some((slot.connection, slot.stream))
     }
 
     /// The head of a slot in which no request has begun.

@@ -360,6 +360,7 @@ impl Seed {
                 .map(|writer| writer.for_worker(counters.clone())),
             counters,
             admission: self.admission,
+            text: Vec::new(),
         };
         let worker = Worker::new(shared, context.clone(), Moment::ZERO);
         let setup = Setup {

@@ -22,6 +22,8 @@ pub(crate) struct Shared<D: Dispatch> {
     pub(crate) counters: Arc<WorkerCounters>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) access_log: Option<AccessLog>,
+    /// Where the fields of a request of HTTP/2 are put together.
+    pub(crate) text: Vec<u8>,
 }
 
 impl<D: Dispatch> Shared<D> {

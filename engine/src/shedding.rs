@@ -4,9 +4,9 @@
 //! connections makes a list, and that list serves until it is used up or out of date. Lingering connections have a bound
 //! of their own, and those are listed as they come.
 
+use crate::connection::Connection;
 use crate::slab::Key;
 use lanner_limits::Moment;
-use lanner_protocol::Connection;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -40,8 +40,9 @@ impl Shedding {
             return;
         }
         self.looked = Some(now);
-        self.candidates
-            .extend(connections.filter_map(|(key, http)| Some((key, http.idle_since()?))));
+        self.candidates.extend(
+            connections.filter_map(|(key, connection)| Some((key, connection.idle_since()?))),
+        );
         self.candidates
             .sort_unstable_by_key(|(_, since)| Reverse(*since));
         let surplus = self.candidates.len().saturating_sub(CANDIDATES_MAX);

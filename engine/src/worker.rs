@@ -147,16 +147,16 @@ impl<D: Dispatch> Worker<D> {
     /// Takes over a connection that has been admitted.
     pub(crate) fn accept(&mut self, info: ConnectionInfo, permit: Permit, now: Moment) -> Key {
         self.shared.counters.add(Count::Accepted);
-        let http = lanner_protocol::Connection::new(self.shared.limits.clone(), now, info.id);
+        let limits = &self.shared.limits;
         let key = self.connections.insert_with(|key| Served {
-            connection: Connection::new(http, key, Rc::new(info)),
+            connection: Connection::new(limits, now, key, Rc::new(info)),
             permit,
             is_put_off: false,
         });
         if self.stopping
             && let Some(served) = self.connections.get_mut(key)
         {
-            served.connection.http.handle_stop(now);
+            served.connection.handle_stop(&self.shared, now);
         }
         self.schedule(key);
         key
@@ -193,22 +193,22 @@ impl<D: Dispatch> Worker<D> {
     /// The connection is broken.
     pub(crate) fn handle_reset(&mut self, key: Key) {
         if let Some(served) = self.connections.get_mut(key) {
-            served.connection.http.handle_reset();
+            served.connection.handle_reset();
         }
     }
 
     /// The sending side has been shut down.
     pub(crate) fn handle_shutdown(&mut self, key: Key, now: Moment) {
         if let Some(served) = self.connections.get_mut(key) {
-            served.connection.http.handle_shutdown(now);
+            served.connection.handle_shutdown(now);
             // One whose client has ended its side too is over, and takes nobody's place.
-            if !served.connection.http.is_lingering() {
+            if !served.connection.is_lingering() {
                 return;
             }
             let limits = &self.shared.limits;
             let fits = served.permit.linger(limits);
             if !fits {
-                self.shed_lingering();
+                self.shed_lingering(now);
             }
             self.shedding
                 .lingers(key, self.shared.limits.lingering_connections(), |key| {
@@ -226,9 +226,7 @@ impl<D: Dispatch> Worker<D> {
         if connection.output.is_drained() {
             connection.output.reclaim(&mut self.spare_output);
         }
-        let before = connection.output.len();
         connection.advance(&mut self.shared, now);
-        connection.queued += connection.output.len() - before;
         connection.input.park(&self.read_buffer, &self.shared.pool);
         if connection.has_yielded() {
             self.put_off(key);
@@ -265,21 +263,13 @@ impl<D: Dispatch> Worker<D> {
         };
         let connection = &mut served.connection;
         let unsent = connection.output.len();
-        let queued = std::mem::take(&mut connection.queued);
-        let resumed = connection.http.handle_output(now, queued, unsent);
-        connection.count_trip(&self.shared);
-        if let Some(status) = connection.http.take_refused() {
-            let sent = connection.http.body_bytes_sent();
-            self.shared.log_refusal(connection.info(), status, sent);
-        }
+        let resumed = connection.handle_output(&mut self.shared, now, unsent);
         if connection.output.is_drained() {
             self.spare_output.reclaim(&mut connection.output);
             self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
         }
-        if connection.has_exchange() && !connection.http.in_exchange() {
-            connection.end_exchange(&mut self.shared, true, now);
-        }
-        match connection.http.fate() {
+        connection.drop_given_up(&mut self.shared, now);
+        match connection.fate() {
             Fate::Open
                 if unsent == 0
                     && !connection.has_yielded()
@@ -308,12 +298,8 @@ impl<D: Dispatch> Worker<D> {
 
     fn remove(&mut self, key: Key, verdict: Verdict, now: Moment) -> Verdict {
         if let Some(mut served) = self.connections.remove(key) {
-            served.connection.end_exchange(&mut self.shared, true, now);
-            let reason = served
-                .connection
-                .http
-                .end_reason()
-                .unwrap_or(EndReason::IoError);
+            served.connection.end_exchanges(&mut self.shared, now);
+            let reason = served.connection.end_reason().unwrap_or(EndReason::IoError);
             self.shared.counters.end(reason);
             tracing::debug!(
                 connection = served.connection.info().id,
@@ -331,7 +317,7 @@ impl<D: Dispatch> Worker<D> {
         let Some(served) = self.connections.get(key) else {
             return;
         };
-        let Some(deadline) = served.connection.http.deadline() else {
+        let Some(deadline) = served.connection.deadline() else {
             return;
         };
         if self
@@ -359,7 +345,14 @@ impl<D: Dispatch> Worker<D> {
         }
         for _ in 0..self.woken.len().min(WOKEN_PER_TURN_MAX) {
             match self.woken.pop() {
-                Some(Token::Exchange(slot)) => into.extend(self.shared.exchanges.woken(slot)),
+                Some(Token::Exchange(slot)) => {
+                    if let Some((key, stream)) = self.shared.exchanges.woken(slot)
+                        && let Some(served) = self.connections.get_mut(key)
+                    {
+                        served.connection.wake(stream);
+                        into.push(key);
+                    }
+                }
                 Some(Token::Task(index)) => {
                     if !self.tasks.poll(index) {
                         self.shared.counters.add(Count::Panics);
@@ -381,16 +374,13 @@ impl<D: Dispatch> Worker<D> {
             };
             if served
                 .connection
-                .http
                 .deadline()
                 .is_some_and(|deadline| deadline <= now)
             {
                 if served.connection.output.is_drained() {
                     served.connection.output.reclaim(&mut self.spare_output);
                 }
-                let before = served.connection.output.len();
                 served.connection.handle_timeout(&mut self.shared, now);
-                served.connection.queued += served.connection.output.len() - before;
                 into.push(key);
             } else {
                 self.schedule(key);
@@ -405,12 +395,12 @@ impl<D: Dispatch> Worker<D> {
 
     /// Begins the stop: every connection is to end when what it is doing is done. Returns them all, to be read once
     /// more and served.
-    pub(crate) fn stop(&mut self) -> Vec<Key> {
+    pub(crate) fn stop(&mut self, now: Moment) -> Vec<Key> {
         self.stopping = true;
         let keys = self.connections.keys();
         for key in &keys {
             if let Some(served) = self.connections.get_mut(*key) {
-                served.connection.http.announce_close();
+                served.connection.announce_close(&self.shared, now);
             }
         }
         keys
@@ -419,14 +409,14 @@ impl<D: Dispatch> Worker<D> {
     /// Tells a connection of the stop, after it has been read once more.
     pub(crate) fn handle_stop(&mut self, key: Key, now: Moment) {
         if let Some(served) = self.connections.get_mut(key) {
-            served.connection.http.handle_stop(now);
+            served.connection.handle_stop(&self.shared, now);
         }
     }
 
     /// The stop's deadline has come: cuts a connection.
     pub(crate) fn handle_stop_deadline(&mut self, key: Key) {
         if let Some(served) = self.connections.get_mut(key) {
-            served.connection.http.handle_stop_deadline();
+            served.connection.handle_stop_deadline();
         }
     }
 

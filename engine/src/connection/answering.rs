@@ -1,6 +1,8 @@
 //! Sending what the app answers: a whole body at once, a stream as it comes, or another protocol.
 
-use super::{Connection, Progress, plain};
+use super::driving::Drive;
+use super::wire::Wire;
+use super::{Progress, plain};
 use crate::caught::caught;
 use crate::counters::Count;
 use crate::exchange::{Dispatch, Stage};
@@ -8,7 +10,7 @@ use crate::response::{self, Response, ResponseBody};
 use crate::shared::Shared;
 use crate::upgrade::Upgraded;
 use bytes::Buf as _;
-use lanner_limits::{Moment, Trip};
+use lanner_limits::Trip;
 use lanner_protocol::{BodyLength, EndReason, Fields, ResponseHead, Status};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
@@ -16,31 +18,25 @@ use std::task::{Context, Poll};
 /// How many pieces of a response body are taken from the app before other connections get their turn.
 const BODY_PIECES_PER_TURN_MAX: usize = 64;
 
-impl Connection {
+impl<W: Wire> Drive<'_, W> {
     /// Begins the app's answer, and ends it too where the body is whole.
-    pub(super) fn respond<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        response: Response,
-        now: Moment,
-    ) {
+    pub(super) fn respond<D: Dispatch>(&mut self, shared: &mut Shared<D>, response: Response) {
         let Response {
             status,
             fields,
             body,
         } = response;
-        let mut turn = shared.turn(&mut self.output, now);
+        let mut turn = shared.turn(self.output, self.now);
         let (length, complete) = match &body {
             ResponseBody::Empty => (BodyLength::Known(0), true),
             ResponseBody::Whole(bytes) => (BodyLength::Known(bytes.len() as u64), true),
             ResponseBody::Stream { length, .. } => {
                 (length.map_or(BodyLength::Unknown, BodyLength::Known), false)
             }
-            ResponseBody::Upgrade { .. } => return self.upgrade(shared, slot, fields, body, now),
+            ResponseBody::Upgrade { .. } => return self.upgrade(shared, fields, body),
             ResponseBody::Reset => {
-                self.http.abort(EndReason::AbortedByApp);
-                return self.end_exchange(shared, true, now);
+                self.wire.abort(&mut turn);
+                return self.end(shared, true);
             }
         };
         let head = ResponseHead {
@@ -48,31 +44,31 @@ impl Connection {
             fields: &fields,
             length,
         };
-        if let Err(error) = self.http.respond(&mut turn, &head, complete) {
+        if let Err(error) = self.wire.respond(&mut turn, &head, complete) {
             tracing::error!(%error, connection = self.info.id, "the app's response cannot be sent");
             response::recycle(fields);
             caught(&shared.counters, "while its answer was dropped", || {
                 drop(body);
             });
-            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
         }
         response::recycle(fields);
         match body {
             ResponseBody::Whole(bytes) => {
                 // The length announced is the body's own.
-                let _ = self.http.send(&mut turn, bytes);
-                self.finish(shared, None, now);
+                let _ = self.wire.send(&mut turn, bytes);
+                self.finish(shared, None);
             }
             ResponseBody::Stream { stream, .. } => {
-                let exchange = shared.exchanges.slot(slot);
+                let exchange = shared.exchanges.slot(self.slot);
                 exchange.link.answer_begins();
                 exchange.stage = Stage::Streaming(stream);
                 exchange.due = true;
-                if !self.http.sends_body() {
-                    self.finish(shared, None, now);
+                if !self.wire.sends_body() {
+                    self.finish(shared, None);
                 }
             }
-            _ => self.finish(shared, None, now),
+            _ => self.finish(shared, None),
         }
     }
 
@@ -80,31 +76,25 @@ impl Connection {
         &mut self,
         shared: &mut Shared<D>,
         trailers: Option<&Fields>,
-        now: Moment,
     ) {
-        let mut turn = shared.turn(&mut self.output, now);
-        let finished = self.http.finish(&mut turn, trailers);
+        let mut turn = shared.turn(self.output, self.now);
+        let finished = self.wire.finish(&mut turn, trailers);
         if let Err(error) = &finished {
             tracing::error!(%error, connection = self.info.id, "the app's response could not be completed");
         }
-        self.end_exchange(shared, finished.is_err(), now);
+        self.end(shared, finished.is_err());
     }
 
-    pub(super) fn drive_stream<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        now: Moment,
-    ) -> Progress {
-        if !shared.exchanges.slot(slot).due {
+    pub(super) fn drive_stream<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        if !shared.exchanges.slot(self.slot).due {
             return Progress::Stalled;
         }
         for _ in 0..BODY_PIECES_PER_TURN_MAX {
             // When the backlog has gone out, the driver gives another turn.
-            if self.output.len() >= shared.limits.response_buffer {
+            if !self.wire.accepts_body(self.output, &shared.limits) {
                 return Progress::Stalled;
             }
-            let exchange = shared.exchanges.slot(slot);
+            let exchange = shared.exchanges.slot(self.slot);
             let waker = exchange.waker().clone();
             let Stage::Streaming(stream) = &mut exchange.stage else {
                 return Progress::Stalled;
@@ -120,7 +110,7 @@ impl Connection {
                     return Progress::Stalled;
                 }
                 Ok(Poll::Ready(None)) => {
-                    self.finish(shared, None, now);
+                    self.finish(shared, None);
                     return Progress::Made;
                 }
                 Ok(Poll::Ready(Some(Ok(frame)))) => frame,
@@ -132,7 +122,7 @@ impl Connection {
                         }
                         drop(error);
                     });
-                    return self.fail_response(shared, now);
+                    return self.fail_response(shared);
                 }
                 Err(_) => {
                     shared.counters.add(Count::Panics);
@@ -140,24 +130,24 @@ impl Connection {
                         connection = self.info.id,
                         "the app panicked within its response"
                     );
-                    return self.fail_response(shared, now);
+                    return self.fail_response(shared);
                 }
             };
-            let mut turn = shared.turn(&mut self.output, now);
+            let mut turn = shared.turn(self.output, self.now);
             match frame.into_data() {
                 Ok(mut piece) => {
                     if let Err(error) = self
-                        .http
+                        .wire
                         .send(&mut turn, piece.copy_to_bytes(piece.remaining()))
                     {
                         tracing::error!(%error, connection = self.info.id, "the app's response is too long");
-                        self.end_exchange(shared, true, now);
+                        self.end(shared, true);
                         return Progress::Made;
                     }
                 }
                 Err(frame) => {
                     let trailers = response::trailers(frame);
-                    self.finish(shared, trailers.as_ref(), now);
+                    self.finish(shared, trailers.as_ref());
                     return Progress::Made;
                 }
             }
@@ -166,24 +156,24 @@ impl Connection {
     }
 
     /// What is out cannot be taken back: the answer is cut short, so that the client cannot take it for the whole.
-    fn fail_response<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> Progress {
-        self.http.truncate(EndReason::ErrorAfterStartingResponse);
-        self.end_exchange(shared, true, now);
+    fn fail_response<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        let mut turn = shared.turn(self.output, self.now);
+        self.wire
+            .truncate(&mut turn, EndReason::ErrorAfterStartingResponse);
+        self.end(shared, true);
         Progress::Made
     }
 
-    fn upgrade<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        fields: Fields,
-        body: ResponseBody,
-        now: Moment,
-    ) {
+    fn upgrade<D: Dispatch>(&mut self, shared: &mut Shared<D>, fields: Fields, body: ResponseBody) {
         let ResponseBody::Upgrade { protocol, handler } = body else {
             return;
         };
-        if !shared.exchanges.slot(slot).head.offers_upgrade(protocol) {
+        if !shared
+            .exchanges
+            .slot(self.slot)
+            .head
+            .offers_upgrade(protocol)
+        {
             tracing::error!(
                 connection = self.info.id,
                 "the request did not offer an upgrade to {protocol}"
@@ -191,43 +181,38 @@ impl Connection {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
         }
-        let mut turn = shared.turn(&mut self.output, now);
+        let mut turn = shared.turn(self.output, self.now);
         if !shared
             .admission
             .try_upgrade(shared.limits.max_upgraded_connections)
         {
-            self.http
+            self.wire
                 .refuse(&mut turn, Trip::MaxUpgradedConnections.into());
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.end_exchange(shared, true, now);
+            return self.end(shared, true);
         }
-        if let Err(error) = self.http.respond_upgrade(&mut turn, protocol, &fields) {
+        if let Err(error) = self.wire.respond_upgrade(&mut turn, protocol, &fields) {
             shared.admission.end_upgrade();
             tracing::error!(%error, connection = self.info.id, "the request did not offer an upgrade");
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.respond(shared, slot, plain(Status::INTERNAL_SERVER_ERROR), now);
+            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
         }
         response::recycle(fields);
-        let exchange = shared.exchanges.slot(slot);
+        let exchange = shared.exchanges.slot(self.slot);
         exchange.link.reopen();
         exchange.stage = Stage::Upgraded(handler(Upgraded::new(exchange.link.clone())));
         exchange.due = true;
         shared.exchanges.release_place();
     }
 
-    pub(super) fn drive_upgrade<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        slot: u32,
-        now: Moment,
-    ) -> Progress {
-        let exchange = shared.exchanges.slot(slot);
+    pub(super) fn drive_upgrade<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        let exchange = shared.exchanges.slot(self.slot);
         if std::mem::take(&mut exchange.due) {
             let waker = exchange.waker().clone();
             let Stage::Upgraded(handler) = &mut exchange.stage else {
@@ -246,7 +231,7 @@ impl Connection {
                         connection = self.info.id,
                         "the handler of an upgraded connection panicked"
                     );
-                    return self.fail_response(shared, now);
+                    return self.fail_response(shared);
                 }
             };
             let link = exchange.link.clone();
@@ -258,17 +243,16 @@ impl Connection {
                 } else {
                     shared.limits.response_buffer
                 },
-                now,
             );
             if finished {
-                self.finish(shared, None, now);
+                self.finish(shared, None);
                 return Progress::Made;
             }
             return Progress::Stalled;
         }
         let link = exchange.link.clone();
         let bytes_max = shared.limits.response_buffer;
-        if self.send_upgraded(shared, &link, bytes_max, now) {
+        if self.send_upgraded(shared, &link, bytes_max) {
             Progress::Made
         } else {
             Progress::Stalled
@@ -280,15 +264,14 @@ impl Connection {
         shared: &Shared<D>,
         link: &crate::link::Link,
         bytes_max: usize,
-        now: Moment,
     ) -> bool {
         let mut sent = false;
         while self.output.len() < bytes_max {
             let Some(bytes) = link.take_outgoing() else {
                 break;
             };
-            let mut turn = shared.turn(&mut self.output, now);
-            let _ = self.http.send(&mut turn, bytes);
+            let mut turn = shared.turn(self.output, self.now);
+            let _ = self.wire.send(&mut turn, bytes);
             sent = true;
         }
         sent

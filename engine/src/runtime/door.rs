@@ -216,7 +216,8 @@ pub(super) trait Doorkeeper<D: Dispatch> {
             let _ = (0..queued_max).find(|_| !self.accept_one(number));
         }
         self.close_listeners()?;
-        for key in self.with_worker(Worker::stop) {
+        let now = self.now();
+        for key in self.with_worker(|worker| worker.stop(now)) {
             self.stop_connection(key);
         }
         Ok(())

@@ -85,6 +85,7 @@ pub(super) fn serving<'a, A: App>(plan: Plan<'a>, app: A) -> World<'a, impl Disp
         exchanges: Exchanges::new(dispatch, context.ready.clone()),
         date: Date::new(),
         access_log: None,
+        text: Vec::new(),
         counters: Arc::new(WorkerCounters::new()),
         admission: Admission::new(&limits),
     };
@@ -415,7 +416,7 @@ impl<D: Dispatch> World<'_, D> {
                 self.stop_began = Some(self.now);
                 self.tell(Deed::Stopping, None);
                 self.clients.iter_mut().for_each(Client::note_stop);
-                for key in self.worker.stop() {
+                for key in self.worker.stop(self.now) {
                     self.read(key, false);
                     self.serve(key);
                     self.worker.handle_stop(key, self.now);

@@ -19,7 +19,7 @@ impl<D: Dispatch> Worker<D> {
         if self.shared.admission.connections() + newcomers <= limits.idle_shed_connections() {
             return None;
         }
-        if let Some(key) = self.shed_oldest_lingering() {
+        if let Some(key) = self.shed_oldest_lingering(now) {
             return Some(key);
         }
         let interval = self.shared.limits.timer_resolution;
@@ -28,17 +28,18 @@ impl<D: Dispatch> Worker<D> {
             let candidates = self
                 .connections
                 .iter()
-                .map(|(key, served)| (key, &served.connection.http));
+                .map(|(key, served)| (key, &served.connection));
             self.shedding.refill(now, interval, candidates);
             while let Some((key, since)) = self.shedding.next() {
                 let Some(served) = self.connections.get_mut(key) else {
                     continue;
                 };
-                let http = &mut served.connection.http;
-                // A client that has sent nothing but empty lines is as idle as one that has sent nothing.
-                let has_begun = served.connection.input.len() > 0 && !http.has_only_empty_lines();
-                if http.idle_since() == Some(since) && !has_begun && is_quiet(key) {
-                    http.shed();
+                let connection = &mut served.connection;
+                if connection.idle_since() == Some(since)
+                    && !connection.has_begun()
+                    && is_quiet(key)
+                {
+                    connection.shed(&self.shared, now);
                     self.shedding.succeeded();
                     return Some(key);
                 }
@@ -49,18 +50,18 @@ impl<D: Dispatch> Worker<D> {
 
     /// Too many linger: ends the one of this worker's that has for longest, for it has had the most time to read its
     /// answer. Where there is none, the others are other workers', and the newcomer lingers beyond the bound.
-    pub(super) fn shed_lingering(&mut self) {
-        if let Some(key) = self.shed_oldest_lingering() {
+    pub(super) fn shed_lingering(&mut self, now: Moment) {
+        if let Some(key) = self.shed_oldest_lingering(now) {
             self.put_off(key);
         }
     }
 
-    fn shed_oldest_lingering(&mut self) -> Option<Key> {
+    fn shed_oldest_lingering(&mut self, now: Moment) -> Option<Key> {
         while let Some(key) = self.shedding.next_lingering() {
             if let Some(served) = self.connections.get_mut(key)
-                && served.connection.http.is_lingering()
+                && served.connection.is_lingering()
             {
-                served.connection.http.shed();
+                served.connection.shed(&self.shared, now);
                 return Some(key);
             }
         }

@@ -356,6 +356,16 @@ impl Connection {
         }
     }
 
+    /// Whether this stream is still there, and not reset.
+    pub fn has(&self, stream: StreamKey) -> bool {
+        self.streams.at(stream).is_some_and(|stream| !stream.reset)
+    }
+
+    /// Whether the body of the request is still to come, in part or whole.
+    pub fn body_open(&self, stream: StreamKey) -> bool {
+        self.streams.at(stream).is_some_and(Stream::is_read)
+    }
+
     /// Whether an answer is owed on this stream and none has been begun.
     pub fn awaits_response(&self, stream: StreamKey) -> bool {
         self.streams

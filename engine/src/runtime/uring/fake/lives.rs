@@ -41,6 +41,7 @@ fn live(seed: u64) -> Tally {
         exchanges: Exchanges::new(network::dispatch(), context.ready.clone()),
         date: Date::new(),
         access_log: None,
+        text: Vec::new(),
         counters: Arc::new(WorkerCounters::new()),
         admission: Admission::new(&limits),
     };

@@ -1,0 +1,189 @@
+//! Working on one exchange: calling the app, polling it, feeding it the body, until it stalls or is over. Sending what it
+//! answers is in `answering`.
+
+use super::wire::{Fed, Wire};
+use super::{Progress, plain};
+use crate::caught::caught;
+use crate::counters::Count;
+use crate::exchange::{Dispatch, Polled, Stage};
+use crate::request::ConnectionInfo;
+use crate::shared::Shared;
+use lanner_limits::{Moment, Trip};
+use lanner_protocol::{Output, Status};
+use std::task::Waker;
+
+/// One exchange and what its turn needs.
+pub(super) struct Drive<'a, W> {
+    pub(super) wire: W,
+    pub(super) output: &'a mut Output,
+    pub(super) info: &'a ConnectionInfo,
+    pub(super) slot: u32,
+    pub(super) now: Moment,
+    /// The exchange is over, and its slot free.
+    pub(super) is_over: bool,
+}
+
+impl<W: Wire> Drive<'_, W> {
+    /// Asks the app what is to hold for the request, and calls it or has it wait for others to end first
+    /// (`LANNER_MAX_INFLIGHT`). [`Progress::Made`] where the exchange can be run at once.
+    #[inline]
+    pub(super) fn begin<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        let Some(overrides) = shared.exchanges.admit(self.slot) else {
+            shared.counters.add(Count::Panics);
+            tracing::error!(connection = self.info.id, "the app panicked in its `admit`");
+            self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
+            return Progress::Made;
+        };
+        let mut turn = shared.turn(self.output, self.now);
+        if !self.wire.admit(&mut turn, overrides) {
+            self.end(shared, true);
+            return Progress::Stalled;
+        }
+        if shared.exchanges.may_begin(shared.limits.max_inflight) {
+            shared.exchanges.begin(self.slot, self.wire.body_open());
+            return Progress::Made;
+        }
+        if let Some(timeout) = shared.limits.queue_timeout {
+            shared.counters.trip(Trip::MaxInflight);
+            self.wire.handle_queued(self.now, timeout);
+            shared.exchanges.queue(self.slot);
+            return Progress::Stalled;
+        }
+        let mut turn = shared.turn(self.output, self.now);
+        self.wire.refuse(&mut turn, Trip::MaxInflight.into());
+        Progress::Made
+    }
+
+    /// Works on the exchange until it stalls, is over, or has had its share of the turn: so many `steps`.
+    pub(super) fn run<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        steps: &mut usize,
+    ) -> Progress {
+        while *steps > 0 {
+            *steps -= 1;
+            // A limit may have ended the exchange on the protocol's side.
+            if !self.wire.in_exchange() {
+                self.end(shared, true);
+                return Progress::Made;
+            }
+            let progress = match shared.exchanges.slot(self.slot).stage {
+                Stage::Idle => Progress::Stalled,
+                Stage::Queued => self.leave_queue(shared),
+                Stage::Calling => self.drive_call(shared),
+                Stage::Streaming(_) => self.drive_stream(shared),
+                Stage::Upgraded(_) => self.drive_upgrade(shared),
+            };
+            if self.is_over {
+                return Progress::Made;
+            }
+            match progress {
+                Progress::Made => {}
+                Progress::Yield => return Progress::Yield,
+                Progress::Stalled if self.feed(shared) => {}
+                Progress::Stalled => return Progress::Stalled,
+            }
+        }
+        Progress::Yield
+    }
+
+    /// Calls the app for a request that has waited, if its turn has come.
+    fn leave_queue<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        if !shared.exchanges.take_call(self.slot) {
+            return Progress::Stalled;
+        }
+        self.wire.handle_dequeued(self.now);
+        shared.exchanges.begin(self.slot, self.wire.body_open());
+        Progress::Made
+    }
+
+    fn drive_call<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        if !shared.exchanges.slot(self.slot).due {
+            return Progress::Stalled;
+        }
+        let mut answer = None;
+        let polled = shared.exchanges.poll_call(self.slot, &mut answer);
+        let answer = match (polled, answer) {
+            (Polled::Answered, Some(Ok(response))) => response,
+            (Polled::Answered, Some(Err(error))) => {
+                let status = error.status();
+                caught(&shared.counters, "in the error it returned", || {
+                    if !error.is_body_error() {
+                        tracing::warn!(%error, connection = self.info.id, "the app failed");
+                    }
+                    drop(error);
+                });
+                plain(status)
+            }
+            (Polled::Pending, None) => {
+                self.apply_overrides(shared);
+                return Progress::Stalled;
+            }
+            (_, dropped) => {
+                shared.counters.add(Count::Panics);
+                tracing::error!(connection = self.info.id, "the app panicked");
+                caught(&shared.counters, "while its answer was dropped", || {
+                    drop(dropped);
+                });
+                plain(Status::INTERNAL_SERVER_ERROR)
+            }
+        };
+        // They may be for a body that is read while the answer is sent.
+        self.apply_overrides(shared);
+        if self.wire.in_exchange() {
+            self.respond(shared, answer);
+        } else {
+            caught(&shared.counters, "while its answer was dropped", || {
+                drop(answer);
+            });
+        }
+        Progress::Made
+    }
+
+    fn apply_overrides<D: Dispatch>(&mut self, shared: &mut Shared<D>) {
+        if let Some(overrides) = shared.exchanges.slot(self.slot).link.take_overrides() {
+            let mut turn = shared.turn(self.output, self.now);
+            self.wire.admit(&mut turn, overrides);
+        }
+    }
+
+    /// Gives the app the next piece of the body, if it waits for one and there is one.
+    fn feed<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> bool {
+        let link = shared.exchanges.slot(self.slot).link.clone();
+        if !link.is_wanted() {
+            return false;
+        }
+        match self.wire.feed(shared, self.output, &link, self.now) {
+            Fed::Nothing => false,
+            Fed::Delivered(reader) => {
+                wake_reader(shared, self.slot, reader);
+                true
+            }
+        }
+    }
+
+    /// Frees the exchange's slot; `aborted` if its answer was not completed.
+    pub(super) fn end<D: Dispatch>(&mut self, shared: &mut Shared<D>, aborted: bool) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        if matches!(shared.exchanges.slot(self.slot).stage, Stage::Upgraded(_)) {
+            shared.admission.end_upgrade();
+        }
+        let (status, body_bytes) = (self.wire.answered(), self.wire.body_bytes_sent());
+        shared.log_exchange(self.slot, status, body_bytes, self.now);
+        if shared.exchanges.end(self.slot, aborted) {
+            shared.counters.add(Count::Panics);
+        }
+    }
+}
+
+/// The reader is usually the exchange's own future, which is polled next anyway.
+pub(super) fn wake_reader<D: Dispatch>(shared: &mut Shared<D>, slot: u32, reader: Option<Waker>) {
+    let exchange = shared.exchanges.slot(slot);
+    match reader {
+        Some(reader) if reader.will_wake(exchange.waker()) => exchange.due = true,
+        Some(reader) => reader.wake(),
+        None => {}
+    }
+}
