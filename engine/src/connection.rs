@@ -131,6 +131,7 @@ impl Connection {
     }
 
     /// What the driver is to do with the socket.
+    #[inline]
     pub(crate) fn fate(&self) -> Fate {
         match &self.dialect {
             Dialect::Http1(http1) => http1.http.fate(),
@@ -138,6 +139,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match &self.dialect {
             Dialect::Http1(http1) => http1.http.deadline(),
@@ -175,6 +177,7 @@ impl Connection {
     }
 
     /// Whether bytes are worth reading.
+    #[inline]
     pub(crate) fn wants_input<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
         match &self.dialect {
             Dialect::Http1(http1) => {
@@ -186,6 +189,7 @@ impl Connection {
     }
 
     /// Whether there is room for more input: what is there already comes first, it may be the reason for the next turn.
+    #[inline]
     pub(crate) fn has_room<D: Dispatch>(&self, shared: &Shared<D>) -> bool {
         !self.has_yielded() && self.wants_input(shared)
     }
@@ -203,6 +207,7 @@ impl Connection {
     }
 
     /// Whether something stopped only for want of room, so that a write which emptied the output lets it go on.
+    #[inline]
     pub(crate) fn wants_room<D: Dispatch>(&self, shared: &mut Shared<D>) -> bool {
         match &self.dialect {
             Dialect::Http1(http1) => http1.wants_room(&self.input, shared),
@@ -213,6 +218,7 @@ impl Connection {
     // What happens.
 
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output.
+    #[inline]
     pub(crate) fn advance<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         let before = self.output.len();
         self.yielded = false;
@@ -272,6 +278,7 @@ impl Connection {
     }
 
     /// A write took what it could, and `unsent` bytes are left. Returns whether something had waited for this.
+    #[inline]
     pub(crate) fn handle_output<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,
@@ -297,6 +304,7 @@ impl Connection {
     }
 
     /// Ends exchanges that the protocol has given up.
+    #[inline]
     pub(crate) fn drop_given_up<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         let given_up = match &self.dialect {
             Dialect::Http1(http1) => http1.exchange.is_some() && !http1.http.in_exchange(),

@@ -197,6 +197,7 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// Takes the slot of [`Exchanges::spare_head`] for the request whose head was parsed there, from `piece`.
+    #[inline]
     pub(crate) fn reserve(
         &mut self,
         connection: Key,
@@ -278,6 +279,7 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// Has the app called, by the next poll, with the request in the slot.
+    #[inline]
     pub(crate) fn begin(&mut self, index: u32, has_body: bool) {
         let slot = &mut self.slots[index as usize];
         match Rc::get_mut(&mut slot.link) {
@@ -296,6 +298,7 @@ impl<D: Dispatch> Exchanges<D> {
 
     /// Polls the app's future, the first time after it was made. The answer, if there is one, is put where it is wanted:
     /// handing it through every return value on the way would cost a dozen instructions each time.
+    #[inline]
     pub(crate) fn poll_call(
         &mut self,
         index: u32,
@@ -334,6 +337,7 @@ impl<D: Dispatch> Exchanges<D> {
 
     /// Ends the exchange and frees its slot: the app's future is dropped where it stands. Returns whether it panicked
     /// at that.
+    #[inline]
     pub(crate) fn end(&mut self, index: u32, aborted: bool) -> bool {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);

@@ -20,6 +20,7 @@ const BODY_PIECES_PER_TURN_MAX: usize = 64;
 
 impl<W: Wire> Drive<'_, W> {
     /// Begins the app's answer, and ends it too where the body is whole.
+    #[inline]
     pub(super) fn respond<D: Dispatch>(&mut self, shared: &mut Shared<D>, response: Response) {
         let Response {
             status,
@@ -72,6 +73,7 @@ impl<W: Wire> Drive<'_, W> {
         }
     }
 
+    #[inline]
     pub(super) fn finish<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,

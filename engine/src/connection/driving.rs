@@ -55,6 +55,7 @@ impl<W: Wire> Drive<'_, W> {
     }
 
     /// Works on the exchange until it stalls, is over, or has had its share of the turn: so many `steps`.
+    #[inline]
     pub(super) fn run<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,
@@ -97,6 +98,7 @@ impl<W: Wire> Drive<'_, W> {
         Progress::Made
     }
 
+    #[inline]
     fn drive_call<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         if !shared.exchanges.slot(self.slot).due {
             return Progress::Stalled;
@@ -148,6 +150,7 @@ impl<W: Wire> Drive<'_, W> {
     }
 
     /// Gives the app the next piece of the body, if it waits for one and there is one.
+    #[inline]
     fn feed<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> bool {
         let link = shared.exchanges.slot(self.slot).link.clone();
         if !link.is_wanted() {
@@ -163,6 +166,7 @@ impl<W: Wire> Drive<'_, W> {
     }
 
     /// Frees the exchange's slot; `aborted` if its answer was not completed.
+    #[inline]
     pub(super) fn end<D: Dispatch>(&mut self, shared: &mut Shared<D>, aborted: bool) {
         if std::mem::replace(&mut self.is_over, true) {
             return;

@@ -46,6 +46,7 @@ impl Http1 {
 
     /// Does everything that can be done now: takes requests from the input, polls the app, queues output. Returns whether
     /// there is more to do than one turn may take.
+    #[inline]
     pub(super) fn advance<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,
@@ -65,10 +66,13 @@ impl Http1 {
                 return true;
             }
             requests_left = requests_left.saturating_sub(1);
-            if self.is_held_back(around.input, around.output, &shared.limits)
-                || self.next_request(around, shared) == Progress::Stalled
-            {
+            if self.is_held_back(around.input, around.output, &shared.limits) {
                 return false;
+            }
+            match self.next_request(around, shared) {
+                Progress::Made => {}
+                Progress::Stalled => return false,
+                Progress::Yield => return true,
             }
         }
     }
@@ -80,7 +84,8 @@ impl Http1 {
         }
     }
 
-    /// Takes the next request from the input and hands it to the app.
+    /// Takes the next request from the input, and works on it.
+    #[inline]
     fn next_request<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,
@@ -110,7 +115,10 @@ impl Http1 {
             .reserve(around.key, None, around.info, head, around.now);
         shared.counters.add(Count::Requests);
         let mut drive = self.driver(around, slot);
-        let progress = drive.begin(shared);
+        let mut progress = drive.begin(shared);
+        if progress == Progress::Made {
+            progress = drive.run(shared, &mut { STEPS_PER_TURN_MAX });
+        }
         let is_over = drive.is_over;
         self.exchange = (!is_over).then_some(slot);
         progress
@@ -137,6 +145,7 @@ impl Http1 {
             .then_some(head)
     }
 
+    #[inline]
     fn driver<'a>(
         &'a mut self,
         around: &'a mut Around<'_>,
@@ -155,6 +164,7 @@ impl Http1 {
         }
     }
 
+    #[inline]
     fn drive<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,

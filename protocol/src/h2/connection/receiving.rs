@@ -294,7 +294,12 @@ impl Connection {
             Some(key) => self.reset_by_fault(turn, key, Reset::Frame(fault)),
             // Section 5.1: PRIORITY may be of any stream. An idle one cannot be reset.
             None if self.is_idle(stream) => return Err(fault.into()),
-            None => self.flood.control(turn.now)?,
+            None if self.streams.was_reset(stream) => self.flood.control(turn.now)?,
+            // It is over already, which does not make the frame right.
+            None => {
+                self.encode_reset(turn, stream, fault.answer().0, false);
+                self.flood.reset(turn.now)?;
+            }
         }
         Ok(())
     }
