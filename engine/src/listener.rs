@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -101,6 +101,16 @@ impl Bound {
             source,
         })?;
         for listener in &wanted {
+            if listener.tls.is_some() {
+                // Its clients believe to be alone with us, so plain text is no substitute.
+                return Err(StartError::Listen {
+                    what: describe(listener),
+                    source: io::Error::new(
+                        io::ErrorKind::Unsupported,
+                        "TLS is not served by this version",
+                    ),
+                });
+            }
             bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
                 what: describe(listener),
                 source,
@@ -202,9 +212,7 @@ impl Named {
 
 /// What to listen on: what was configured, else what systemd passed, else the default.
 fn wanted(limits: &Limits) -> io::Result<Vec<Listener>> {
-    let configured =
-        !limits.listen.is_empty() || limits.listeners.iter().any(|one| one.name != "0");
-    let passed = if configured {
+    let passed = if limits.listeners.iter().any(|one| !one.automatic) {
         Vec::new()
     } else {
         inherited::activation()?
@@ -212,27 +220,15 @@ fn wanted(limits: &Limits) -> io::Result<Vec<Listener>> {
     if passed.is_empty() {
         return Ok(limits.listeners.clone());
     }
-    let listener = |(name, descriptor)| Listener {
-        name,
-        url: ListenUrl::Fd(descriptor),
-    };
+    let listener = |(name, descriptor)| Listener::new(name, ListenUrl::Fd(descriptor), limits);
     Ok(passed.into_iter().map(listener).collect())
 }
 
 fn describe(listener: &Listener) -> String {
     match &listener.url {
-        ListenUrl::Tcp { host, port } => {
-            let host = match host {
-                Host::Any => "*".to_owned(),
-                Host::Localhost => "localhost".to_owned(),
-                Host::Ip(IpAddr::V6(address)) => format!("[{address}]"),
-                Host::Ip(address) => address.to_string(),
-            };
-            format!("http://{host}:{port}")
-        }
+        // Its mode is not part of where it is.
         ListenUrl::Unix { path, .. } => format!("unix:{path}"),
-        ListenUrl::Fd(descriptor) => format!("fd:{descriptor}"),
-        ListenUrl::Systemd(name) => format!("systemd:{name}"),
+        url => url.to_string(),
     }
 }
 
@@ -254,10 +250,12 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
         ListenUrl::Tcp {
             host: Host::Ip(address),
             port,
+            ..
         } => tcp((*address, *port).into(), true).map(drop),
         ListenUrl::Tcp {
             host: Host::Any,
             port,
+            ..
         } => match tcp((Ipv6Addr::UNSPECIFIED, *port).into(), false) {
             Err(error) if no_ipv6(&error) => {
                 tcp((Ipv4Addr::UNSPECIFIED, *port).into(), true).map(drop)
@@ -267,6 +265,7 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
         ListenUrl::Tcp {
             host: Host::Localhost,
             port,
+            ..
         } => {
             let bound = tcp((Ipv4Addr::LOCALHOST, *port).into(), true)?;
             match tcp((Ipv6Addr::LOCALHOST, bound.port()).into(), true) {

@@ -76,6 +76,16 @@ choices! {
         Tls13 = "1.3",
     }
 
+    /// The versions of HTTP that a listener speaks.
+    Protocols {
+        /// HTTP/1.1 and HTTP/1.0.
+        Http1 = "h1",
+        /// HTTP/2; on a listener without TLS by prior knowledge (RFC 9113, section 3.3).
+        Http2 = "h2",
+        /// All of them; the client chooses.
+        Both = "h1+h2",
+    }
+
     /// The shape of the access log.
     LogAccess {
         /// No access log.

@@ -12,7 +12,8 @@ use crate::choice::{
 };
 use crate::files::{Path, Pem, PemSource, TicketKeys, TicketKeysFrom};
 use crate::hosts::{AllowedHosts, Hosts};
-use crate::listen::{ListenUrl, Listener, Urls};
+use crate::listen::{self, ListenUrl, Urls};
+use crate::listener::Listener;
 use crate::machine::Machine;
 use crate::network::{AddressSet, Addresses};
 use crate::value::{FieldText, Flag, Kind, OrAuto, OrNone};
@@ -39,7 +40,7 @@ const TIMEOUT_MAX: Duration = hours(24 * 7);
 const TIMEOUT_MIN: Duration = millis(1);
 
 knobs! {
-    /// Where to listen: `http://*:80`, `http://127.0.0.1:8080`, `unix:/run/lanner.sock?mode=0660`, `fd:3`,
+    /// Where to listen: `http://*:80`, `https://*:443`, `http://127.0.0.1:8080`, `unix:/run/lanner.sock?mode=0660`, `fd:3`,
     /// `systemd:NAME`. Without a word from the operator only this machine can connect: a server that is reachable from
     /// everywhere should be so because somebody said so. Names for listeners come from `LANNER_LISTENER__NAME__URL`.
     listen "LANNER_LISTEN" "server.listen": Vec<ListenUrl> = Vec::new() => "http://localhost:8080", Urls;
@@ -461,11 +462,16 @@ impl Limits {
     pub fn for_machine(machine: Machine) -> Limits {
         let mut limits = Limits::unfilled();
         limits.fill_automatic(machine);
-        limits.listeners.push(Listener {
-            name: "0".to_owned(),
-            url: crate::listen::DEFAULT,
-        });
+        limits.listeners = limits.automatic_listeners();
         limits
+    }
+
+    /// What is listened on where nothing is configured.
+    pub(crate) fn automatic_listeners(&self) -> Vec<Listener> {
+        vec![Listener {
+            automatic: true,
+            ..Listener::new("0", listen::DEFAULT, self)
+        }]
     }
 
     /// The table's defaults with zero where `auto` stands: never to leave the crate.
@@ -577,13 +583,7 @@ mod tests {
             limits.workers > 0 && limits.max_connections > 0 && limits.max_connections_per_ip > 0
         );
         assert_eq!(limits.workers, 4);
-        assert_eq!(
-            limits.listeners,
-            [Listener {
-                name: "0".to_owned(),
-                url: crate::listen::DEFAULT
-            }]
-        );
+        assert_eq!(limits.listeners, limits.automatic_listeners());
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod hosts;
 pub mod knob;
 mod kubernetes;
 mod listen;
+mod listener;
 mod machine;
 mod mistake;
 mod moment;
@@ -39,12 +40,15 @@ mod wheel;
 pub use address::AddressKey;
 pub use bucket::{Budget, TokenBucket};
 pub use caps::Caps;
-pub use choice::{ClientAuth, Driver, LogAccess, PathPolicy, Pin, TlsVersion, UnderscoreHeaders};
+pub use choice::{
+    ClientAuth, Driver, LogAccess, PathPolicy, Pin, Protocols, TlsVersion, UnderscoreHeaders,
+};
 pub use deadlines::{Deadlines, Timer};
 pub use files::{PemSource, TicketKeys};
 pub use hosts::AllowedHosts;
 pub use knob::{KNOBS, Knob, Limits};
-pub use listen::{Host, ListenUrl, Listener};
+pub use listen::{Host, ListenUrl, Scheme};
+pub use listener::{Listener, ListenerTls, SniEntry};
 pub use machine::Machine;
 pub use mistake::{Mistake, Mistakes};
 pub use moment::Moment;

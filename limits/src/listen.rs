@@ -1,4 +1,5 @@
-//! Where a server listens, as text and as a type that cannot be wrong. Binding is the engine's business.
+//! Where a server listens, as text and as a type that cannot be wrong. What is spoken there is in `listener.rs`; binding is
+//! the engine's business.
 
 use crate::value::{Kind, entries};
 use std::fmt;
@@ -10,25 +11,19 @@ pub(crate) const LISTENERS_MAX: usize = 64;
 const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Where nothing is configured.
 pub(crate) const DEFAULT: ListenUrl = ListenUrl::Tcp {
+    scheme: Scheme::Http,
     host: Host::Localhost,
     port: 8080,
 };
 pub(crate) const DEFAULT_TEXT: &str = "http://localhost:8080";
-
-/// A listener: what to listen on, and what to call it in logs and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// The name its variable gave it, or its number in `LANNER_LISTEN`.
-    pub name: String,
-    /// What to listen on.
-    pub url: ListenUrl,
-}
 
 /// What to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenUrl {
     /// A TCP port.
     Tcp {
+        /// Whether TLS is spoken.
+        scheme: Scheme,
         /// The addresses.
         host: Host,
         /// The port; zero lets the kernel choose.
@@ -47,6 +42,33 @@ pub enum ListenUrl {
     Systemd(String),
 }
 
+/// Whether TLS is spoken on a TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// It is not.
+    Http,
+    /// It is.
+    Https,
+}
+
+impl Scheme {
+    const fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        })
+    }
+}
+
 /// The addresses of a TCP listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
@@ -58,11 +80,28 @@ pub enum Host {
     Localhost,
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Any => f.write_str("*"),
+            Host::Localhost => f.write_str("localhost"),
+            Host::Ip(IpAddr::V4(address)) => write!(f, "{address}"),
+            Host::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
 impl ListenUrl {
     /// Reads a URL, or says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<ListenUrl, String> {
-        if let Some(authority) = text.strip_prefix("http://") {
-            return tcp(text, authority);
+        for scheme in [Scheme::Http, Scheme::Https] {
+            let rest = text.strip_prefix(match scheme {
+                Scheme::Http => "http://",
+                Scheme::Https => "https://",
+            });
+            if let Some(authority) = rest {
+                return tcp(text, scheme, authority);
+            }
         }
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(text, path);
@@ -73,35 +112,42 @@ impl ListenUrl {
         if let Some(name) = text.strip_prefix("systemd:") {
             return systemd(text, name);
         }
-        if text.starts_with("https://") {
-            return Err(format!(
-                "has {text:?}, but TLS is not built into this version: only http:// is"
-            ));
-        }
         Err(format!(
-            "has {text:?}, which begins with none of http://, unix:, fd: and systemd:"
+            "has {text:?}, which begins with none of http://, https://, unix:, fd: and systemd:"
         ))
+    }
+
+    /// The scheme of a TCP port.
+    #[must_use]
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self {
+            ListenUrl::Tcp { scheme, .. } => Some(*scheme),
+            ListenUrl::Unix { .. } | ListenUrl::Fd(_) | ListenUrl::Systemd(_) => None,
+        }
     }
 }
 
-fn tcp(text: &str, authority: &str) -> Result<ListenUrl, String> {
+fn tcp(text: &str, scheme: Scheme, authority: &str) -> Result<ListenUrl, String> {
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     // The colons of an IPv6 address are inside its brackets.
     let port_at = authority
         .rfind(':')
         .filter(|colon| !authority[*colon..].contains(']'));
     let (host, port) = match port_at {
-        Some(colon) => (&authority[..colon], &authority[colon + 1..]),
-        None => (authority, "80"),
+        Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
+        None => (authority, None),
     };
-    let port = port
-        .parse()
-        .ok()
-        .filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))
-        .ok_or_else(|| format!("has {text:?}, whose port is not from 0 to 65535"))?;
+    let port = match port {
+        None => scheme.default_port(),
+        Some(port) => port
+            .parse()
+            .ok()
+            .filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or_else(|| format!("has {text:?}, whose port is not from 0 to 65535"))?,
+    };
     let host = host_of(host)
         .ok_or_else(|| format!("has {text:?}, whose host is not *, localhost, an IPv4 address or an IPv6 address in brackets"))?;
-    Ok(ListenUrl::Tcp { host, port })
+    Ok(ListenUrl::Tcp { scheme, host, port })
 }
 
 fn host_of(text: &str) -> Option<Host> {
@@ -185,22 +231,7 @@ fn systemd(text: &str, name: &str) -> Result<ListenUrl, String> {
 impl fmt::Display for ListenUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ListenUrl::Tcp {
-                host: Host::Any,
-                port,
-            } => write!(f, "http://*:{port}"),
-            ListenUrl::Tcp {
-                host: Host::Localhost,
-                port,
-            } => write!(f, "http://localhost:{port}"),
-            ListenUrl::Tcp {
-                host: Host::Ip(IpAddr::V4(address)),
-                port,
-            } => write!(f, "http://{address}:{port}"),
-            ListenUrl::Tcp {
-                host: Host::Ip(IpAddr::V6(address)),
-                port,
-            } => write!(f, "http://[{address}]:{port}"),
+            ListenUrl::Tcp { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
             ListenUrl::Unix { path, mode: None } => write!(f, "unix:{path}"),
             ListenUrl::Unix {
                 path,
@@ -227,7 +258,7 @@ impl Kind for Url {
     }
 
     fn range(&self) -> String {
-        "a URL (http://*:8080, http://127.0.0.1:8080, http://[::1]:8080, http://localhost:8080, \
+        "a URL (http://*:8080, http://127.0.0.1:8080, http://[::1]:8080, https://localhost:8443, \
          unix:/run/lanner.sock?mode=0660, fd:3, systemd:NAME)"
             .to_owned()
     }
@@ -273,7 +304,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn tcp(host: Host, port: u16) -> ListenUrl {
-        ListenUrl::Tcp { host, port }
+        let scheme = Scheme::Http;
+        ListenUrl::Tcp { scheme, host, port }
+    }
+
+    fn tls(host: Host, port: u16) -> ListenUrl {
+        let scheme = Scheme::Https;
+        ListenUrl::Tcp { scheme, host, port }
     }
 
     #[test]
@@ -293,6 +330,9 @@ mod tests {
                 "http://[::1]:65535",
                 tcp(Host::Ip("::1".parse().unwrap()), 65_535),
             ),
+            ("https://*:443", tls(Host::Any, 443)),
+            ("https://localhost:8443", tls(Host::Localhost, 8443)),
+            ("https://[::1]:0", tls(Host::Ip("::1".parse().unwrap()), 0)),
             ("unix:/run/x.sock", unix(None)),
             ("unix:/run/x.sock?mode=0660", unix(Some(0o660))),
             ("fd:3", ListenUrl::Fd(3)),
@@ -305,20 +345,12 @@ mod tests {
     }
 
     #[test]
-    fn a_port_left_out_is_80_and_a_slash_at_the_end_is_nothing() {
+    fn a_port_left_out_is_that_of_the_scheme_and_a_slash_at_the_end_is_nothing() {
         assert_eq!(ListenUrl::parse("http://*"), Ok(tcp(Host::Any, 80)));
+        assert_eq!(ListenUrl::parse("https://*/"), Ok(tls(Host::Any, 443)));
         assert_eq!(
             ListenUrl::parse("http://[::]/"),
             Ok(tcp(Host::Ip("::".parse().unwrap()), 80))
-        );
-    }
-
-    #[test]
-    fn https_is_refused_because_this_version_has_no_tls() {
-        let wrong = ListenUrl::parse("https://*:443").unwrap_err();
-        assert!(
-            wrong.contains("TLS is not built into this version"),
-            "{wrong}"
         );
     }
 
@@ -344,6 +376,10 @@ mod tests {
             "http://[127.0.0.1]:80",
             "http://127.1:80",
             "http://user@127.0.0.1:80",
+            "https://",
+            "https://example.com",
+            "https://*:",
+            "https://*:443/path",
             "unix:",
             "unix:relative.sock",
             "unix:/run/",
@@ -383,11 +419,11 @@ mod tests {
         fn whatever_is_read_is_written_as_it_was_read(
             text in prop_oneof![
                 any::<String>(),
-                "http://[*0-9a-f:.\\[\\]/]{0,20}",
+                "https?://[*0-9a-f:.\\[\\]/]{0,20}",
                 "unix:/[a-z?=0-9]{0,20}",
                 "(fd|systemd):[a-z0-9]{0,12}",
                 (any::<u32>(), any::<u16>()).prop_map(|(ip, port)| format!("http://{}:{port}", std::net::Ipv4Addr::from_bits(ip))),
-                (any::<u128>(), any::<u16>()).prop_map(|(ip, port)| format!("http://[{}]:{port}", Ipv6Addr::from_bits(ip))),
+                (any::<u128>(), any::<u16>()).prop_map(|(ip, port)| format!("https://[{}]:{port}", Ipv6Addr::from_bits(ip))),
             ],
         ) {
             if let Ok(url) = ListenUrl::parse(&text) {

@@ -2,7 +2,8 @@
 //! Reading the environment and the command line is the engine's business; what a value may be is said in `knob.rs`.
 
 use crate::knob::{KNOBS, Limits};
-use crate::listen::{self, LISTENERS_MAX, ListenUrl, Listener, Url};
+use crate::listen::{LISTENERS_MAX, ListenUrl, Url};
+use crate::listener::Listener;
 use crate::machine::{CONNECTIONS_AUTO_MIN, Machine};
 use crate::mistake::{Mistake, Mistakes, quoted};
 use crate::name::{self, Meaning};
@@ -92,9 +93,6 @@ impl Limits {
         resolving.finish()
     }
 }
-
-/// Knobs that are read and checked before there is anything to hold them to.
-const NOT_SERVED_YET: [(&str, &str); 2] = [("tls_", "TLS"), ("h2_", "HTTP/2")];
 
 /// The work under way. Knobs are known by their place in the table.
 struct Resolving {
@@ -220,32 +218,17 @@ impl Resolving {
                 ));
             }
         }
-        for (family, protocol) in NOT_SERVED_YET {
-            for knob in KNOBS.iter().filter(|knob| knob.name.starts_with(family)) {
-                if self.chosen_for(knob.name).is_some() {
-                    let name = self.spelling(knob.name);
-                    let notice = format!("{name} has no effect: this version serves no {protocol}");
-                    self.notices.push(notice);
-                }
-            }
-        }
     }
 
     /// Puts all listeners together: numbered ones, then named ones; the default where there are neither.
     fn name_listeners(&mut self) {
         let numbered = self.limits.listen.iter().enumerate();
         let mut listeners: Vec<Listener> = numbered
-            .map(|(number, url)| Listener {
-                name: number.to_string(),
-                url: url.clone(),
-            })
+            .map(|(number, url)| Listener::new(number.to_string(), url.clone(), &self.limits))
             .collect();
         for (name, setting) in &self.named {
             match Url.parse(setting.value.trim()) {
-                Ok(url) => listeners.push(Listener {
-                    name: name.clone(),
-                    url,
-                }),
+                Ok(url) => listeners.push(Listener::new(name, url, &self.limits)),
                 Err(wrong) => self
                     .mistakes
                     .push(value_mistake(setting, &wrong, &Url.range())),
@@ -258,6 +241,23 @@ impl Resolving {
             );
             self.mistake("LANNER_LISTEN", text);
             return;
+        }
+        for listener in &listeners {
+            if let Some(tls) = &listener.tls
+                && !tls.has_certificate()
+            {
+                let name = &listener.name;
+                let text = format!(
+                    "listener {name} ({}) has no certificate; set LANNER_TLS_CERT and LANNER_TLS_KEY, or LANNER_TLS_CERT_DIR, \
+                     or LANNER_LISTENER__{name}__TLS_CERT for this listener alone (`lanner dev-cert` makes one for developing \
+                     with)",
+                    listener.url
+                );
+                self.mistakes.push(Mistake {
+                    name: "LANNER_LISTEN".to_owned(),
+                    text,
+                });
+            }
         }
         for (place, listener) in listeners.iter().enumerate() {
             // SO_REUSEPORT would let both bind, and split the connections between them at random.
@@ -276,10 +276,7 @@ impl Resolving {
             }
         }
         if self.named.is_empty() && self.limits.listen.is_empty() {
-            listeners.push(Listener {
-                name: "0".to_owned(),
-                url: listen::DEFAULT,
-            });
+            listeners = self.limits.automatic_listeners();
         }
         self.limits.listeners = listeners;
     }

@@ -1,7 +1,10 @@
 //! From settings to limits, as the engine asks for it.
 #![allow(clippy::unwrap_used)]
 
-use lanner_limits::{Host, KNOBS, Limits, ListenUrl, Machine, Mistakes, Resolved, Setting, Source};
+use lanner_limits::{
+    Host, KNOBS, Limits, ListenUrl, ListenerTls, Machine, Mistakes, Protocols, Resolved, Scheme,
+    Setting, Source,
+};
 use std::time::Duration;
 
 const MACHINE: Machine = Machine {
@@ -105,7 +108,7 @@ fn every_mistake_is_reported_at_once_and_names_variable_value_and_range() {
         ("LANNER_MAX_CONECTIONS", "5"),
         ("LANNER_DRIVER", "kqueue"),
         ("LANNER_H1_STRICT", "yes"),
-        ("LANNER_LISTEN", "https://*:443"),
+        ("LANNER_LISTEN", "https://example.com"),
     ]);
     let has = |parts: &[&str]| {
         let found = mistakes
@@ -133,7 +136,11 @@ fn every_mistake_is_reported_at_once_and_names_variable_value_and_range() {
         "auto, uring, epoll, monoio, monoio-epoll or glommio",
     ]);
     has(&["LANNER_H1_STRICT=\"yes\"", "true or false"]);
-    has(&["LANNER_LISTEN=", "TLS is not built into this version"]);
+    has(&[
+        "LANNER_LISTEN=",
+        "whose host is not",
+        "https://localhost:8443",
+    ]);
     assert_eq!(mistakes.len(), 6);
 }
 
@@ -408,6 +415,7 @@ fn without_a_word_the_server_listens_on_this_machine_only() {
     assert_eq!(
         resolved.limits.listeners[0].url,
         ListenUrl::Tcp {
+            scheme: Scheme::Http,
             host: Host::Localhost,
             port: 8080
         }
@@ -462,7 +470,7 @@ fn a_named_listener_alone_takes_the_place_of_the_default() {
 #[test]
 fn what_is_wrong_with_a_listener_is_said() {
     let mistakes = mistakes(&[
-        ("LANNER_LISTENER__A__URL", "https://*:443"),
+        ("LANNER_LISTENER__A__URL", "ftp://*:443"),
         ("LANNER_LISTENER__A__TLS_CERT", "/etc/cert.pem"),
         ("LANNER_LISTENER__0__URL", "http://*:80"),
         ("LANNER_LISTENER__B__URL", "http://*:81"),
@@ -478,7 +486,7 @@ fn what_is_wrong_with_a_listener_is_said() {
     };
     has(&[
         "LANNER_LISTENER__A__URL=",
-        "TLS is not built into this version",
+        "begins with none of http://, https://",
     ]);
     has(&[
         "LANNER_LISTENER__A__TLS_CERT is not a setting",
@@ -491,6 +499,43 @@ fn what_is_wrong_with_a_listener_is_said() {
     has(&["listeners B and C have the same URL http://*:81"]);
     has(&["LANNER_LISTENER is not a setting"]);
     assert_eq!(mistakes.len(), 5);
+}
+
+#[test]
+fn an_https_listener_has_the_tls_of_every_listener() {
+    let resolved = resolve(
+        &[
+            ("LANNER_LISTEN", "https://*:443,http://*:80"),
+            ("LANNER_TLS_CERT", "/etc/cert.pem"),
+            ("LANNER_TLS_STRICT_SNI", "true"),
+        ],
+        &[],
+    )
+    .unwrap();
+    let [secure, plain] = resolved.limits.listeners.as_slice() else {
+        panic!("{:?}", resolved.limits.listeners);
+    };
+    assert_eq!(secure.url.scheme(), Some(Scheme::Https));
+    assert_eq!(secure.protocols, Protocols::Both);
+    let expected = ListenerTls::of(&resolved.limits);
+    assert!(expected.cert.is_some() && expected.strict_sni);
+    assert_eq!(secure.tls, Some(expected));
+    assert_eq!(plain.tls, None);
+}
+
+#[test]
+fn an_https_listener_without_a_certificate_is_a_mistake_that_says_what_to_set() {
+    let mistakes = mistakes(&[("LANNER_LISTEN", "http://*:80,https://*:443")]);
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    for part in [
+        "listener 1 (https://*:443) has no certificate",
+        "LANNER_TLS_CERT and LANNER_TLS_KEY",
+        "LANNER_TLS_CERT_DIR",
+        "LANNER_LISTENER__1__TLS_CERT",
+        "`lanner dev-cert`",
+    ] {
+        assert!(mistakes[0].contains(part), "{part} in {}", mistakes[0]);
+    }
 }
 
 #[test]

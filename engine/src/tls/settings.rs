@@ -1,9 +1,9 @@
-//! What an operator asks of TLS, put together from the limits (and later from a listener's own settings): which
+//! What an operator asks of a listener's TLS, put together from its properties and the limits: which
 //! certificates for which names, which clients, which versions. Reading the files it names is up to `config`.
 
 use crate::tls::certificates::{self, Certificate};
 use crate::tls::clients::ClientSettings;
-use lanner_limits::{Limits, PemSource, TicketKeys, TlsVersion};
+use lanner_limits::{Limits, Listener, PemSource, Protocols, SniEntry, TicketKeys, TlsVersion};
 use std::path::PathBuf;
 
 /// An application protocol that a client can ask for by ALPN (RFC 7301).
@@ -74,33 +74,44 @@ pub(crate) struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// What the limits say, for a listener that speaks `protocols`.
-    pub(crate) fn new(limits: &Limits, protocols: &[Alpn]) -> TlsSettings {
-        let default = limits
-            .tls_cert
-            .clone()
-            .map(|certificate| Identity::Provided {
-                certificate,
-                key: limits.tls_key.clone(),
-            });
-        TlsSettings {
-            default,
-            directory: limits.tls_cert_dir.as_ref().map(PathBuf::from),
-            hosts: Vec::new(),
+    /// What a listener's properties say; none where it is plain. Where it is to show the certificate for developing with
+    /// ([`ListenerTls::development`]), there is no default yet: making one is up to `development`.
+    pub(crate) fn new(limits: &Limits, listener: &Listener) -> Option<TlsSettings> {
+        let tls = listener.tls.as_ref()?;
+        let provided = |certificate: &PemSource, key: &Option<PemSource>| Identity::Provided {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        let host = |entry: &SniEntry| HostSettings {
+            host: entry.host.clone(),
+            identity: provided(&entry.cert, &entry.key),
             clients: ClientSettings {
-                auth: limits.tls_client_auth,
-                authorities: limits.tls_client_ca.clone(),
-                revocations: limits.tls_crl.clone(),
+                auth: entry.client_auth,
+                authorities: entry.client_ca.clone(),
+                revocations: entry.crl.clone(),
             },
-            strict: limits.tls_strict_sni,
-            oldest: limits.tls_min,
-            newest: limits.tls_max,
-            protocols: protocols.to_vec(),
+        };
+        Some(TlsSettings {
+            default: tls
+                .cert
+                .as_ref()
+                .map(|certificate| provided(certificate, &tls.key)),
+            directory: tls.cert_dir.as_ref().map(PathBuf::from),
+            hosts: tls.sni.iter().map(host).collect(),
+            clients: ClientSettings {
+                auth: tls.client_auth,
+                authorities: tls.client_ca.clone(),
+                revocations: tls.crl.clone(),
+            },
+            strict: tls.strict_sni,
+            oldest: tls.min,
+            newest: tls.max,
+            protocols: alpn(listener.protocols),
             ticket_keys: match &limits.tls_ticket_keys {
                 TicketKeys::Auto => None,
                 TicketKeys::File(path) => Some(PathBuf::from(path)),
             },
-        }
+        })
     }
 
     /// Every file that is read for it, those of the directory as they are now. The directory itself is among them: its
@@ -133,9 +144,87 @@ impl TlsSettings {
     }
 }
 
+/// What is offered by ALPN, in the order of our preference.
+fn alpn(protocols: Protocols) -> Vec<Alpn> {
+    match protocols {
+        Protocols::Http1 => vec![Alpn::Http11],
+        Protocols::Http2 => vec![Alpn::H2],
+        Protocols::Both => vec![Alpn::H2, Alpn::Http11],
+    }
+}
+
 fn path(source: &PemSource) -> Option<PathBuf> {
     match source {
         PemSource::File(path) => Some(PathBuf::from(path)),
         PemSource::Text(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use lanner_limits::{ClientAuth, Limits, Machine, Setting, Source};
+
+    /// The settings of each listener.
+    fn settings(pairs: &[(&str, &str)]) -> Vec<Option<TlsSettings>> {
+        let pairs = pairs.iter().map(|(name, value)| Setting {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            source: Source::Environment,
+        });
+        let machine = Machine {
+            nofile: 65_536,
+            memory: 1 << 34,
+            cpus: 1,
+        };
+        let limits = Limits::resolve(pairs, machine).unwrap().limits;
+        let each = limits.listeners.iter();
+        each.map(|listener| TlsSettings::new(&limits, listener))
+            .collect()
+    }
+
+    #[test]
+    fn a_plain_listener_has_none_and_a_secure_one_what_was_configured() {
+        let both = settings(&[
+            ("LANNER_LISTEN", "http://localhost:1,https://localhost:2"),
+            ("LANNER_TLS_CERT", "/cert.pem"),
+            ("LANNER_TLS_KEY", "/key.pem"),
+            ("LANNER_TLS_CERT_DIR", "/certs"),
+            ("LANNER_TLS_CLIENT_AUTH", "optional"),
+            ("LANNER_TLS_CLIENT_CA", "/ca.pem"),
+            ("LANNER_TLS_CRL", "/crl.pem"),
+            ("LANNER_TLS_STRICT_SNI", "true"),
+            ("LANNER_TLS_MAX", "1.2"),
+            ("LANNER_TLS_TICKET_KEYS", "/tickets"),
+        ]);
+        let [None, Some(secure)] = both.as_slice() else {
+            panic!("{both:?}");
+        };
+        let file = |path: &str| PemSource::File(path.to_owned());
+        let Some(Identity::Provided { certificate, key }) = &secure.default else {
+            panic!("{secure:?}");
+        };
+        assert_eq!(certificate, &file("/cert.pem"));
+        assert_eq!(key, &Some(file("/key.pem")));
+        assert_eq!(secure.directory, Some(PathBuf::from("/certs")));
+        let clients = ClientSettings {
+            auth: ClientAuth::Optional,
+            authorities: Some(file("/ca.pem")),
+            revocations: Some(file("/crl.pem")),
+        };
+        assert_eq!(secure.clients, clients);
+        assert!(secure.strict);
+        assert_eq!(secure.oldest, TlsVersion::Tls12);
+        assert_eq!(secure.newest, TlsVersion::Tls12);
+        assert_eq!(secure.protocols, [Alpn::H2, Alpn::Http11]);
+        assert_eq!(secure.ticket_keys, Some(PathBuf::from("/tickets")));
+    }
+
+    #[test]
+    fn what_is_spoken_is_what_is_offered() {
+        assert_eq!(alpn(Protocols::Http1), [Alpn::Http11]);
+        assert_eq!(alpn(Protocols::Http2), [Alpn::H2]);
     }
 }

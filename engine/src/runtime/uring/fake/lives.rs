@@ -19,7 +19,7 @@ use crate::simulation::network::{self, Network};
 use crate::simulation::random::Random;
 use crate::simulation::random_limits;
 use crate::worker::Worker;
-use lanner_limits::{Host, Limits, ListenUrl, Listener, Moment, Trip};
+use lanner_limits::{Host, Limits, ListenUrl, Listener, Moment, Scheme, Trip};
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -65,13 +65,12 @@ fn live(seed: u64) -> Tally {
 /// A listener that is watched like any other. Nobody connects to it: clients come from the network that is made up.
 fn listeners(limits: &Limits) -> Vec<Listening> {
     let mut limits = limits.clone();
-    limits.listeners = vec![Listener {
-        name: "fake".into(),
-        url: ListenUrl::Tcp {
-            host: Host::Ip(Ipv4Addr::LOCALHOST.into()),
-            port: 0,
-        },
-    }];
+    let url = ListenUrl::Tcp {
+        scheme: Scheme::Http,
+        host: Host::Ip(Ipv4Addr::LOCALHOST.into()),
+        port: 0,
+    };
+    limits.listeners = vec![Listener::new("fake", url, &limits)];
     let server = Arc::new(ServerInfo {
         addresses: Vec::new(),
         workers: 1,
