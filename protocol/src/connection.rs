@@ -6,6 +6,7 @@
 
 mod answering;
 mod receiving;
+mod securing;
 mod timing;
 
 use crate::chunked::{self, ChunkedDecoder};
@@ -22,7 +23,7 @@ use crate::response::{self, BodyLength, Circumstances, Framing, ResponseError, R
 use crate::scan::{self, HeadScan};
 use crate::status::Status;
 use bytes::Bytes;
-use lanner_limits::{Deadlines, Limits, MinRate, Moment, ReadRate, Timer, Trip, WriteRate};
+use lanner_limits::{Close, Deadlines, Limits, MinRate, Moment, ReadRate, Timer, Trip, WriteRate};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -162,6 +163,10 @@ pub struct Connection {
     aged: bool,
     /// The client has ended its side.
     eof: bool,
+    /// A TLS handshake has to come before any byte of ours.
+    handshaking: bool,
+    /// What is said here is secured by TLS.
+    secure: bool,
     trip: Option<Trip>,
     end: Option<EndReason>,
 }
@@ -195,6 +200,8 @@ impl Connection {
             backlog: false,
             aged: false,
             eof: false,
+            handshaking: false,
+            secure: false,
             trip: None,
             end: None,
         }

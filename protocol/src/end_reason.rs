@@ -182,6 +182,7 @@ impl From<Misbehaviour> for EndReason {
             M::ConnectUnsupported => Self::InvalidRequestLine,
             M::InvalidVersion | M::UnsupportedVersion | M::Http2Preface => Self::InvalidHttpVersion,
             M::TlsOnCleartext => Self::TlsNotSupported,
+            M::CleartextOnTls => Self::TlsHandshakeFailed,
             M::BareLineFeed
             | M::BareCarriageReturn
             | M::ControlByte
@@ -198,6 +199,7 @@ impl From<Misbehaviour> for EndReason {
             | M::HostMismatch
             | M::SchemeMismatch
             | M::HostNotAllowed
+            | M::Misdirected
             | M::ContentLengthInvalid
             | M::ContentLengthConflict
             | M::TransferEncodingWithContentLength

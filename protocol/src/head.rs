@@ -40,6 +40,8 @@ pub enum Version {
 /// dot segments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Head {
+    /// Whether it comes over TLS: said before it is parsed, and not part of it.
+    pub secure: bool,
     /// The method.
     pub method: Method,
     /// Where the method's text stands.
@@ -194,7 +196,7 @@ impl Head {
                 {
                     return Err(Misbehaviour::HostMismatch);
                 }
-                if scheme == Scheme::Https && !limits.allow_scheme_mismatch {
+                if scheme == Scheme::Https && !self.secure && !limits.allow_scheme_mismatch {
                     return Err(Misbehaviour::SchemeMismatch);
                 }
                 Some((text, authority))

@@ -65,6 +65,9 @@ pub enum Misbehaviour {
     SchemeMismatch,
     /// A host that is not served here. RFC 9110 section 15.5.20: 421.
     HostNotAllowed,
+    /// A host that, asked for in the TLS handshake, would have met another certificate or other rules than this connection did.
+    /// RFC 9110 section 15.5.20: 421, and the client asks on a connection of its own.
+    Misdirected,
     /// A path that the operator's path policy refuses: `%00`, a malformed escape, or `..;` (CVE-2019-9901 Envoy,
     /// CVE-2021-41773 Apache, CVE-2020-5902 BIG-IP).
     ForbiddenPath,
@@ -113,6 +116,8 @@ pub enum Misbehaviour {
     ConnectUnsupported,
     /// A TLS ClientHello on a port without TLS: 0x16 begins no request.
     TlsOnCleartext,
+    /// A request in the clear on a port with TLS.
+    CleartextOnTls,
     /// The preface of HTTP/2 (RFC 9113 section 3.4) where HTTP/2 is not spoken.
     Http2Preface,
     /// The peer closed in the middle of a head, a chunk or a body. RFC 9112 section 8: incomplete, so never handed to the app as
@@ -122,7 +127,7 @@ pub enum Misbehaviour {
 
 impl Misbehaviour {
     /// Every variant, in the order of declaration.
-    pub const ALL: [Misbehaviour; 42] = [
+    pub const ALL: [Misbehaviour; 44] = [
         Misbehaviour::LeadingEmptyLines,
         Misbehaviour::BareLineFeed,
         Misbehaviour::BareCarriageReturn,
@@ -145,6 +150,7 @@ impl Misbehaviour {
         Misbehaviour::HostMismatch,
         Misbehaviour::SchemeMismatch,
         Misbehaviour::HostNotAllowed,
+        Misbehaviour::Misdirected,
         Misbehaviour::ForbiddenPath,
         Misbehaviour::ContentLengthInvalid,
         Misbehaviour::ContentLengthConflict,
@@ -163,6 +169,7 @@ impl Misbehaviour {
         Misbehaviour::UnknownExpectation,
         Misbehaviour::ConnectUnsupported,
         Misbehaviour::TlsOnCleartext,
+        Misbehaviour::CleartextOnTls,
         Misbehaviour::Http2Preface,
         Misbehaviour::EarlyEof,
     ];
@@ -203,6 +210,7 @@ impl Misbehaviour {
             // 421 tells a client that coalesced connections to try another one (RFC 9110 section 15.5.20).
             Misbehaviour::SchemeMismatch => (421, "This connection is not secured by TLS."),
             Misbehaviour::HostNotAllowed => (421, "This host is not served here."),
+            Misbehaviour::Misdirected => (421, "This host needs a TLS connection of its own."),
             Misbehaviour::ForbiddenPath => (400, "This path is not accepted."),
             Misbehaviour::ContentLengthInvalid => (400, "Content-Length is malformed."),
             Misbehaviour::ContentLengthConflict => (400, "There is more than one Content-Length."),
@@ -228,6 +236,7 @@ impl Misbehaviour {
             Misbehaviour::ConnectUnsupported => (501, "CONNECT is not supported."),
             // A TLS client cannot read this; whoever debugs with a packet dump can.
             Misbehaviour::TlsOnCleartext => (400, "This port speaks HTTP, not TLS."),
+            Misbehaviour::CleartextOnTls => (400, "This port speaks HTTPS, not HTTP."),
             // Readable by people only; 505 because what is wrong is the version.
             Misbehaviour::Http2Preface => (505, "HTTP/2 is not supported on this port."),
             Misbehaviour::EarlyEof => (400, "The request is incomplete."),
@@ -259,6 +268,7 @@ impl Misbehaviour {
             Misbehaviour::HostMismatch => "host_mismatch",
             Misbehaviour::SchemeMismatch => "scheme_mismatch",
             Misbehaviour::HostNotAllowed => "host_not_allowed",
+            Misbehaviour::Misdirected => "misdirected",
             Misbehaviour::ForbiddenPath => "forbidden_path",
             Misbehaviour::ContentLengthInvalid => "content_length_invalid",
             Misbehaviour::ContentLengthConflict => "content_length_conflict",
@@ -279,6 +289,7 @@ impl Misbehaviour {
             Misbehaviour::UnknownExpectation => "unknown_expectation",
             Misbehaviour::ConnectUnsupported => "connect_unsupported",
             Misbehaviour::TlsOnCleartext => "tls_on_cleartext",
+            Misbehaviour::CleartextOnTls => "cleartext_on_tls",
             Misbehaviour::Http2Preface => "http2_preface",
             Misbehaviour::EarlyEof => "early_eof",
         }
@@ -314,6 +325,7 @@ mod tests {
                 (Misbehaviour::UnsupportedVersion, 505),
                 (Misbehaviour::SchemeMismatch, 421),
                 (Misbehaviour::HostNotAllowed, 421),
+                (Misbehaviour::Misdirected, 421),
                 (Misbehaviour::UnknownTransferCoding, 501),
                 (Misbehaviour::UnknownExpectation, 417),
                 (Misbehaviour::ConnectUnsupported, 501),

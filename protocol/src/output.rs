@@ -75,7 +75,7 @@ impl Output {
 
     /// The buffer at whose end small pieces are encoded.
     #[inline]
-    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+    pub fn tail(&mut self) -> &mut Vec<u8> {
         if self.sent >= COMPACT_BYTES_MIN {
             self.compact();
         }

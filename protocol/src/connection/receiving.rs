@@ -39,6 +39,7 @@ impl Connection {
         if input.is_empty() {
             return self.receive_nothing(turn.now);
         }
+        head.secure = self.secure;
         if let Some(front) = scan.first_look(input, &self.limits) {
             match head.parse_front(front, &self.limits) {
                 Ok(Some(len)) => {
@@ -94,7 +95,12 @@ impl Connection {
 
     /// Refuses what never became a request.
     #[cold]
-    fn refuse_head(&mut self, turn: &mut Turn<'_>, input: &[u8], refusal: Refusal) -> Step {
+    pub(super) fn refuse_head(
+        &mut self,
+        turn: &mut Turn<'_>,
+        input: &[u8],
+        refusal: Refusal,
+    ) -> Step {
         self.exchange.head_request = begins_head_request(input, self.limits.h1_strict);
         self.refuse(turn, refusal);
         Step::new(input.len(), Event::Closing)

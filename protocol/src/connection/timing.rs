@@ -8,6 +8,9 @@ impl Connection {
         let mut body_failure = None;
         while let Some(timer) = self.deadlines.take_expired(turn.now) {
             match timer {
+                Timer::FirstByte if self.handshaking => {
+                    self.timed_out(Trip::TlsHandshakeTimeout);
+                }
                 Timer::FirstByte => self.timed_out(Trip::FirstByteTimeout),
                 Timer::KeepAlive => self.timed_out(Trip::KeepaliveTimeout),
                 Timer::Head if matches!(self.receive, Receive::Head(_)) => {
