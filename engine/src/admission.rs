@@ -143,6 +143,11 @@ impl Admission {
 }
 
 impl Permit {
+    /// The address that it counts for, unless that is exempt.
+    pub(crate) fn address(&self) -> Option<AddressKey> {
+        self.address
+    }
+
     /// Counts the connection as lingering. Returns whether those that do are still within their bound.
     pub(crate) fn linger(&mut self, limits: &Limits) -> bool {
         if !self.lingering {

@@ -9,6 +9,7 @@ mod arrivals;
 mod driving;
 mod http1;
 mod http2;
+mod securing;
 mod trailers;
 mod wire;
 
@@ -20,7 +21,7 @@ use crate::shared::Shared;
 use crate::slab::Key;
 use http1::Http1;
 use http2::Http2;
-use lanner_limits::{Limits, Moment};
+use lanner_limits::{Limits, Moment, Protocols};
 use lanner_protocol::h2::{self, StreamKey};
 use lanner_protocol::{EndReason, Fate, Output, Status, Turn};
 use std::rc::Rc;
@@ -39,11 +40,12 @@ pub(crate) struct Connection {
     /// What waits to be written. Between turns its memory belongs to this connection only if a write fell short.
     pub(crate) output: Output,
     /// Bytes added to `output` since the protocol was last told.
-    queued: usize,
+    pub(crate) queued: usize,
     key: Key,
     info: Rc<ConnectionInfo>,
     /// There is more to do than one turn may take.
     yielded: bool,
+    protocols: Protocols,
     /// The first bytes may be the preface of HTTP/2 (RFC 9113 section 3.3).
     detects: bool,
     /// The server stops.
@@ -104,6 +106,7 @@ impl Connection {
         now: Moment,
         key: Key,
         info: Rc<ConnectionInfo>,
+        protocols: Protocols,
     ) -> Self {
         let http = lanner_protocol::Connection::new(limits.clone(), now, info.id);
         Self {
@@ -114,7 +117,8 @@ impl Connection {
             key,
             info,
             yielded: false,
-            detects: true,
+            protocols,
+            detects: false,
             stopping: false,
         }
     }
@@ -234,6 +238,15 @@ impl Connection {
         self.queued += self.output.len() - before;
     }
 
+    /// There is no TLS below: what is spoken is up to the listener, and to the client's first bytes.
+    pub(crate) fn begin_cleartext<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
+        match self.protocols {
+            Protocols::Http1 => {}
+            Protocols::Http2 => self.speak_http2(shared, now),
+            Protocols::Both => self.detects = true,
+        }
+    }
+
     /// Looks for the preface of HTTP/2. Returns whether it is clear what is spoken.
     #[cold]
     fn detect<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) -> bool {
@@ -263,7 +276,10 @@ impl Connection {
     /// From here on it is HTTP/2.
     fn speak_http2<D: Dispatch>(&mut self, shared: &Shared<D>, now: Moment) {
         self.detects = false;
-        let http = h2::Connection::new(shared.limits.clone(), now, self.info.id);
+        let mut http = h2::Connection::new(shared.limits.clone(), now, self.info.id);
+        if self.info.tls.is_some() {
+            http.set_secure();
+        }
         self.dialect = Dialect::Http2(Box::new(Http2::new(http)));
         if self.stopping {
             self.handle_stop(shared, now);

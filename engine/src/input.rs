@@ -31,10 +31,7 @@ impl Input {
         if self.lease.is_some() {
             return self.own_room(pool);
         }
-        if read_buffer.is_shared() {
-            *read_buffer = pool.take_for_reading(READ_BYTES);
-        }
-        read_buffer.bytes_mut().unwrap_or_default()
+        unshared(read_buffer, pool)
     }
 
     /// Room in a buffer of this connection's own: at least half of it is free.
@@ -116,6 +113,14 @@ impl Input {
             };
         }
     }
+}
+
+/// A buffer to read into: another one where a request still holds this one.
+pub(crate) fn unshared<'a>(read_buffer: &'a mut Lease, pool: &Pool) -> &'a mut [u8] {
+    if read_buffer.is_shared() {
+        *read_buffer = pool.take_for_reading(READ_BYTES);
+    }
+    read_buffer.bytes_mut().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -53,8 +53,10 @@ mod slab;
 mod sleep;
 mod stopping;
 mod task;
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-#[allow(dead_code, reason = "listeners do not speak TLS yet")]
+#[cfg_attr(
+    not(any(feature = "aws-lc-rs", feature = "ring")),
+    path = "tls/absent.rs"
+)]
 mod tls;
 mod upgrade;
 mod waiter;
@@ -78,6 +80,5 @@ pub use server::{Builder, Server, ServerHandle, ServerInfo, StartError, WorkerIn
 pub use sleep::{Sleep, sleep};
 pub use stopping::{is_stopping, stopping};
 pub use task::{JoinHandle, TaskPanicked, spawn_local};
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use tls::{Alpn, TlsInfo};
 pub use upgrade::Upgraded;

@@ -3,11 +3,12 @@
 
 mod listening;
 
-pub(crate) use listening::{Accepted, Listening, Refused};
+pub(crate) use listening::{Accepted, Listening, Newcomer, Refused};
 
 use crate::runtime::inherited;
 use crate::server::{ServerInfo, StartError};
-use lanner_limits::{Host, Limits, ListenUrl, Listener};
+use crate::tls::{Keeper, Kept};
+use lanner_limits::{Host, Limits, ListenUrl, Listener, Protocols};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -26,6 +27,8 @@ use std::time::Duration;
 pub enum BoundAddress {
     /// A TCP address, its port as bound.
     Tcp(SocketAddr),
+    /// A TCP address on which TLS is spoken.
+    Tls(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
 }
@@ -34,7 +37,7 @@ impl BoundAddress {
     /// The TCP address, if it is one.
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) => Some(*address),
+            Self::Tcp(address) | Self::Tls(address) => Some(*address),
             Self::Unix(_) => None,
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tls(address) => write!(f, "https://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -53,6 +57,7 @@ impl fmt::Display for BoundAddress {
 pub(crate) struct Bound {
     endpoints: Vec<Endpoint>,
     unix_paths: UnixPaths,
+    certificates: Keeper,
 }
 
 /// No two have the same address.
@@ -68,10 +73,28 @@ enum Sockets {
     Shared(Vec<Named>),
 }
 
-/// A listening socket and its listener's name. Inherited ones of the same address may have a name each.
+/// A listening socket and its listener's facts. Inherited ones of the same address may have a name each.
 struct Named {
-    name: Arc<str>,
+    facts: Facts,
     socket: OwnedFd,
+}
+
+/// What the sockets of a listener have in common.
+#[derive(Clone)]
+struct Facts {
+    name: Arc<str>,
+    /// Its certificates, if it speaks TLS.
+    tls: Option<Kept>,
+    protocols: Protocols,
+}
+
+impl Facts {
+    fn address(&self, bound: SocketAddr) -> BoundAddress {
+        match self.tls {
+            None => BoundAddress::Tcp(bound),
+            Some(_) => BoundAddress::Tls(bound),
+        }
+    }
 }
 
 /// Unix sockets made by this process, unlinked when the server ends.
@@ -96,24 +119,28 @@ impl Bound {
         let mut endpoints = Vec::new();
         // Dropped with an error, it takes back what was made before.
         let mut unix_paths = UnixPaths::default();
+        let mut certificates = Keeper::default();
         let wanted = wanted(limits).map_err(|source| StartError::Listen {
             what: "what systemd passed".into(),
             source,
         })?;
         for listener in &wanted {
-            if listener.tls.is_some() {
-                // Its clients believe to be alone with us, so plain text is no substitute.
-                return Err(StartError::Listen {
+            let tls = certificates
+                .read(limits, listener)
+                .map_err(|fault| StartError::Tls {
                     what: describe(listener),
-                    source: io::Error::new(
-                        io::ErrorKind::Unsupported,
-                        "TLS is not served by this version",
-                    ),
-                });
-            }
-            bind_one(listener, limits, &mut endpoints).map_err(|source| StartError::Listen {
-                what: describe(listener),
-                source,
+                    problem: fault.to_string(),
+                })?;
+            let facts = Facts {
+                name: listener.name.as_str().into(),
+                tls,
+                protocols: listener.protocols,
+            };
+            bind_one(listener, facts, limits, &mut endpoints).map_err(|source| {
+                StartError::Listen {
+                    what: describe(listener),
+                    source,
+                }
             })?;
             if let ListenUrl::Unix { path, .. } = &listener.url {
                 unix_paths.0.push(path.into());
@@ -135,6 +162,7 @@ impl Bound {
         Ok(Self {
             endpoints,
             unix_paths,
+            certificates,
         })
     }
 
@@ -150,23 +178,31 @@ impl Bound {
         std::mem::take(&mut self.unix_paths)
     }
 
-    /// Takes each worker's share.
-    pub(crate) fn into_workers(
-        self,
+    /// Takes the certificates, which are to be kept up.
+    pub(crate) fn take_certificates(&mut self) -> Keeper {
+        std::mem::take(&mut self.certificates)
+    }
+
+    /// Takes each worker's share. The certificates are still here.
+    pub(crate) fn take_workers(
+        &mut self,
         workers: usize,
         server: &Arc<ServerInfo>,
     ) -> io::Result<Vec<Vec<Listening>>> {
         let mut shares: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
-        for Endpoint { address, sockets } in self.endpoints {
+        let certificates = &self.certificates;
+        for Endpoint { address, sockets } in std::mem::take(&mut self.endpoints) {
             let local = address
                 .tcp()
                 .filter(|address| !address.ip().is_unspecified());
             let listening = |named: Named, shared: bool| Listening {
                 socket: named.socket,
                 shared,
-                name: named.name,
+                name: named.facts.name,
                 local,
                 server: server.clone(),
+                tls: named.facts.tls.map(|kept| certificates.source(kept)),
+                protocols: named.facts.protocols,
             };
             match sockets {
                 Sockets::Group(group) => {
@@ -204,7 +240,7 @@ impl Endpoint {
 impl Named {
     fn duplicate(&self) -> io::Result<Self> {
         Ok(Self {
-            name: self.name.clone(),
+            facts: self.facts.clone(),
             socket: self.socket.try_clone()?,
         })
     }
@@ -232,16 +268,20 @@ fn describe(listener: &Listener) -> String {
     }
 }
 
-fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> io::Result<()> {
-    let name: Arc<str> = listener.name.as_str().into();
+fn bind_one(
+    listener: &Listener,
+    facts: Facts,
+    limits: &Limits,
+    into: &mut Vec<Endpoint>,
+) -> io::Result<()> {
     let mut tcp = |address: SocketAddr, only_v6: bool| -> io::Result<SocketAddr> {
         let (group, bound) = bind_group(address, only_v6, limits)?;
         let named = |socket| Named {
-            name: name.clone(),
+            facts: facts.clone(),
             socket,
         };
         into.push(Endpoint {
-            address: BoundAddress::Tcp(bound),
+            address: facts.address(bound),
             sockets: Sockets::Group(group.into_iter().map(named).collect()),
         });
         Ok(bound)
@@ -277,16 +317,16 @@ fn bind_one(listener: &Listener, limits: &Limits, into: &mut Vec<Endpoint>) -> i
             let socket = bind_unix(path, *mode, limits.tcp_backlog)?;
             into.push(Endpoint {
                 address: BoundAddress::Unix(path.into()),
-                sockets: Sockets::Shared(vec![Named { name, socket }]),
+                sockets: Sockets::Shared(vec![Named { facts, socket }]),
             });
             Ok(())
         }
-        ListenUrl::Fd(descriptor) => inherit(name, *descriptor, limits, into),
+        ListenUrl::Fd(descriptor) => inherit(facts, *descriptor, limits, into),
         ListenUrl::Systemd(wanted) => {
             let passed = inherited::activation()?;
             let mut found = false;
             for (_, descriptor) in passed.iter().filter(|(name, _)| name == wanted) {
-                inherit(name.clone(), *descriptor, limits, into)?;
+                inherit(facts.clone(), *descriptor, limits, into)?;
                 found = true;
             }
             if found {
@@ -402,7 +442,7 @@ fn remove_stale(path: &str) -> io::Result<()> {
 
 /// Takes over a socket that was open already, beside those of the same address.
 fn inherit(
-    name: Arc<str>,
+    facts: Facts,
     descriptor: i32,
     limits: &Limits,
     into: &mut Vec<Endpoint>,
@@ -411,12 +451,12 @@ fn inherit(
     let address = match inherited::tcp_address(&socket)? {
         Some(address) => {
             apply_tcp_options(&socket, limits)?;
-            BoundAddress::Tcp(address)
+            facts.address(address)
         }
         None => BoundAddress::Unix(inherited::unix_path(&socket)?),
     };
     let named = Named {
-        name,
+        facts,
         socket: socket.into(),
     };
     for endpoint in &mut *into {

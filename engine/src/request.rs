@@ -4,6 +4,7 @@ use crate::body::{Body, BodyError};
 use crate::lease::Piece;
 use crate::link::Link;
 use crate::server::ServerInfo;
+use crate::tls::TlsInfo;
 use lanner_limits::MinRate;
 use lanner_protocol::{Head, Method, Span};
 use std::fmt;
@@ -25,6 +26,15 @@ pub struct ConnectionInfo {
     pub listener: Arc<str>,
     /// What the whole server is bound to.
     pub server: Arc<ServerInfo>,
+    /// What TLS has agreed on, where the connection is secured by it.
+    pub tls: Option<Arc<TlsInfo>>,
+}
+
+impl ConnectionInfo {
+    /// The scheme of the requests on this connection.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// The bytes of a head and what was found in them.

@@ -15,6 +15,7 @@ use crate::listener::{Bound, BoundAddress, Listening, UnixPaths};
 use crate::machine::machine;
 use crate::runtime::{Backend, Setup};
 use crate::shared::Shared;
+use crate::tls::Keeping;
 use crate::watchdog::Watchdog;
 use crate::worker::Worker;
 use lanner_limits::{Limits, Mistakes, Moment, Pin, Setting, Source};
@@ -202,7 +203,11 @@ impl Server {
             driver_reason,
         });
         let listeners = bound
-            .into_workers(limits.workers, &info)
+            .take_workers(limits.workers, &info)
+            .map_err(StartError::System)?;
+        let certificates = bound
+            .take_certificates()
+            .start()
             .map_err(StartError::System)?;
         let (writer, log) = Writer::start(limits.log_access)
             .map_err(StartError::System)?
@@ -221,7 +226,7 @@ impl Server {
             blocking: Arc::default(),
             writer: writer.map(Arc::new),
             origin: Clock::origin(),
-            _kept: Arc::new((watchdog, unix_paths)),
+            _kept: Arc::new((watchdog, unix_paths, certificates)),
         };
         let handle = ServerHandle {
             control: seed.control.clone(),
@@ -312,7 +317,7 @@ struct Seed {
     writer: Option<Arc<Writer>>,
     origin: Instant,
     /// What lives until the last worker has ended.
-    _kept: Arc<(Watchdog, UnixPaths)>,
+    _kept: Arc<(Watchdog, UnixPaths, Option<Keeping>)>,
 }
 
 impl Seed {
@@ -411,6 +416,13 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A listener's certificates, or what else its TLS needs, cannot be used.
+    Tls {
+        /// The listener.
+        what: String,
+        /// Which file or setting, and what is wrong with it.
+        problem: String,
+    },
     /// The system refused something else that is needed.
     System(io::Error),
 }
@@ -427,6 +439,7 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Listen { what, source } => write!(f, "cannot listen on {what}: {source}"),
+            Self::Tls { what, problem } => write!(f, "cannot serve {what}: {problem}"),
             Self::System(error) => write!(f, "cannot start: {error}"),
         }
     }

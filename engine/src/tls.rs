@@ -11,10 +11,16 @@ mod arithmetic;
 mod certificates;
 mod clients;
 mod config;
+#[allow(
+    dead_code,
+    reason = "how to trust it is told by a command that is yet to come"
+)]
 mod development;
 mod failure;
 mod fault;
 mod info;
+mod keeper;
+mod layer;
 mod names;
 mod opened;
 mod pem;
@@ -32,5 +38,8 @@ mod tickets;
 mod validity;
 mod wall_clock;
 
+pub(crate) use failure::Failure;
 pub use info::TlsInfo;
+pub(crate) use keeper::{Keeper, Keeping, Kept, Source};
+pub(crate) use layer::{Layer, Terms};
 pub use settings::Alpn;

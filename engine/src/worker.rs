@@ -6,9 +6,10 @@
 //! event (woken exchanges, passed deadlines, connections that yielded). After each of these it serves the
 //! connection: [`Worker::advance`], a write of [`Worker::output`], [`Worker::settle`].
 
+mod handshakes;
 mod lending;
-
 mod pressure;
+mod secure;
 
 pub(crate) use lending::Appetite;
 
@@ -17,13 +18,17 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::counters::Count;
 use crate::exchange::Dispatch;
+use crate::input::unshared;
 use crate::lease::{Lease, READ_BYTES};
+use crate::listener::Newcomer;
 use crate::ready::Token;
 use crate::request::ConnectionInfo;
 use crate::shared::Shared;
 use crate::shedding::Shedding;
 use crate::slab::{Key, Slab};
 use crate::task::Tasks;
+use crate::tls::Layer;
+use handshakes::Handshakes;
 use lanner_limits::{Moment, Trip, Wheel};
 use lanner_protocol::{EndReason, Fate, Output};
 use std::rc::Rc;
@@ -66,6 +71,8 @@ pub(crate) struct Worker<D: Dispatch> {
     read_buffer: Lease,
     /// Output memory lent to whichever connection is being served.
     spare_output: Output,
+    secure: secure::Memory,
+    handshakes: Handshakes,
     shedding: Shedding,
     woken: Vec<Token>,
     yielded: Vec<Key>,
@@ -76,8 +83,21 @@ pub(crate) struct Worker<D: Dispatch> {
 struct Served {
     connection: Connection,
     permit: Permit,
+    /// TLS, where the listener has it: what is read and written is its ciphertext then, and the connection's output is what
+    /// it has yet to encrypt.
+    layer: Option<Box<Layer>>,
     /// It stands in `yielded`, where it stands at most once.
     is_put_off: bool,
+}
+
+impl Served {
+    /// What is to be written.
+    fn outgoing(&mut self) -> &mut Output {
+        match &mut self.layer {
+            None => &mut self.connection.output,
+            Some(layer) => &mut layer.cipher,
+        }
+    }
 }
 
 impl<D: Dispatch> Worker<D> {
@@ -89,6 +109,8 @@ impl<D: Dispatch> Worker<D> {
             tasks: Tasks::new(context.ready.clone()),
             read_buffer,
             spare_output: Output::new(),
+            secure: secure::Memory::default(),
+            handshakes: Handshakes::new(&shared.limits),
             shedding: Shedding::default(),
             woken: Vec::new(),
             yielded: Vec::new(),
@@ -116,7 +138,7 @@ impl<D: Dispatch> Worker<D> {
 
     /// Until when a backend may wait; `None` is for ever.
     pub(crate) fn next_due(&self, now: Moment) -> Option<Moment> {
-        if !self.yielded.is_empty() || !self.woken.is_empty() {
+        if !self.yielded.is_empty() || !self.woken.is_empty() || self.handshakes.are_due() {
             return Some(now);
         }
         [self.wheel.next_due(), self.context.next_sleeper_due()]
@@ -145,18 +167,30 @@ impl<D: Dispatch> Worker<D> {
     }
 
     /// Takes over a connection that has been admitted.
-    pub(crate) fn accept(&mut self, info: ConnectionInfo, permit: Permit, now: Moment) -> Key {
+    pub(crate) fn accept(&mut self, newcomer: Newcomer, permit: Permit, now: Moment) -> Key {
+        let Newcomer {
+            info,
+            tls,
+            protocols,
+        } = newcomer;
         self.shared.counters.add(Count::Accepted);
         let limits = &self.shared.limits;
+        let layer = tls.map(|terms| Box::new(Layer::new(terms, limits, now)));
         let key = self.connections.insert_with(|key| Served {
-            connection: Connection::new(limits, now, key, Rc::new(info)),
+            connection: Connection::new(limits, now, key, Rc::new(info), protocols),
             permit,
+            layer,
             is_put_off: false,
         });
-        if self.stopping
-            && let Some(served) = self.connections.get_mut(key)
-        {
-            served.connection.handle_stop(&self.shared, now);
+        if let Some(served) = self.connections.get_mut(key) {
+            if served.layer.is_some() {
+                served.connection.await_handshake(now);
+            } else {
+                served.connection.begin_cleartext(&self.shared, now);
+            }
+            if self.stopping {
+                served.connection.handle_stop(&self.shared, now);
+            }
         }
         self.schedule(key);
         key
@@ -169,6 +203,9 @@ impl<D: Dispatch> Worker<D> {
         if !connection.has_room(&self.shared) {
             return None;
         }
+        if served.layer.is_some() {
+            return Some(unshared(&mut self.read_buffer, &self.shared.pool));
+        }
         Some(
             connection
                 .input
@@ -178,15 +215,20 @@ impl<D: Dispatch> Worker<D> {
 
     /// `count` bytes were read into [`Worker::room`].
     pub(crate) fn received(&mut self, key: Key, count: usize) {
-        if let Some(served) = self.connections.get_mut(key) {
-            served.connection.input.received(&self.read_buffer, count);
+        let Some(served) = self.connections.get_mut(key) else {
+            return;
+        };
+        if served.layer.is_some() {
+            return self.decrypt_read(key, count);
         }
+        served.connection.input.received(&self.read_buffer, count);
     }
 
     /// The client has ended its side.
     pub(crate) fn handle_eof(&mut self, key: Key) {
         if let Some(served) = self.connections.get_mut(key) {
             served.connection.handle_eof(&mut self.shared);
+            served.note_cut();
         }
     }
 
@@ -226,6 +268,9 @@ impl<D: Dispatch> Worker<D> {
         if connection.output.is_drained() {
             connection.output.reclaim(&mut self.spare_output);
         }
+        if served.layer.is_some() {
+            return self.advance_secure(key, now);
+        }
         connection.advance(&mut self.shared, now);
         connection.input.park(&self.read_buffer, &self.shared.pool);
         if connection.has_yielded() {
@@ -235,9 +280,7 @@ impl<D: Dispatch> Worker<D> {
 
     /// What is to be written. The backend advances it by what it wrote.
     pub(crate) fn output(&mut self, key: Key) -> Option<&mut Output> {
-        self.connections
-            .get_mut(key)
-            .map(|served| &mut served.connection.output)
+        self.connections.get_mut(key).map(Served::outgoing)
     }
 
     /// Gives a connection another turn: it could go on, but has had its share of this one.
@@ -262,11 +305,20 @@ impl<D: Dispatch> Worker<D> {
             return Verdict::Stale;
         };
         let connection = &mut served.connection;
-        let unsent = connection.output.len();
+        let more = served
+            .layer
+            .as_deref()
+            .map_or(0, |layer| layer.cipher.len());
+        let unsent = connection.output.len() + more;
         let resumed = connection.handle_output(&mut self.shared, now, unsent);
         if connection.output.is_drained() {
             self.spare_output.reclaim(&mut connection.output);
             self.spare_output.shrink_to(SPARE_OUTPUT_BYTES_MAX);
+        }
+        if let Some(layer) = &mut served.layer
+            && self.secure.settle(connection, layer)
+        {
+            return Verdict::Again;
         }
         connection.drop_given_up(&mut self.shared, now);
         match connection.fate() {
@@ -298,6 +350,9 @@ impl<D: Dispatch> Worker<D> {
 
     fn remove(&mut self, key: Key, verdict: Verdict, now: Moment) -> Verdict {
         if let Some(mut served) = self.connections.remove(key) {
+            if let Some(number) = served.layer.as_ref().and_then(|layer| layer.handshake) {
+                self.handshakes.end(number);
+            }
             served.connection.end_exchanges(&mut self.shared, now);
             let reason = served.connection.end_reason().unwrap_or(EndReason::IoError);
             self.shared.counters.end(reason);
@@ -337,6 +392,7 @@ impl<D: Dispatch> Worker<D> {
                 into.push(key);
             }
         }
+        self.answer_handshakes(now, into);
         self.context.wake_sleepers(now);
         self.context.wake_stop_watchers();
         self.take_spawned();
@@ -424,8 +480,8 @@ impl<D: Dispatch> Worker<D> {
     #[cfg(test)]
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let (exchanges, inflight) = self.shared.exchanges.open();
-        // One read buffer is the worker's own.
-        let leases = self.shared.pool.read_leases() - 1;
+        // One read buffer is the worker's own, and one for what TLS says.
+        let leases = self.shared.pool.read_leases() - 1 - self.secure.buffers();
         let wheel = usize::from(self.wheel.next_due().is_some());
         let sleepers = self.context.sleepers.borrow().len();
         let mut held = vec![
@@ -436,6 +492,7 @@ impl<D: Dispatch> Worker<D> {
             ("wheel slots", wheel),
             ("sleepers", sleepers),
             ("tasks", self.tasks.open()),
+            ("handshakes", self.handshakes.len()),
         ];
         let admission = self.shared.admission.counts();
         held.extend(

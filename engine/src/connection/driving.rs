@@ -9,7 +9,8 @@ use crate::exchange::{Dispatch, Polled, Stage};
 use crate::request::ConnectionInfo;
 use crate::shared::Shared;
 use lanner_limits::{Moment, Trip};
-use lanner_protocol::{Output, Status};
+use lanner_protocol::host::Authority;
+use lanner_protocol::{Misbehaviour, Output, Status};
 use std::task::Waker;
 
 /// One exchange and what its turn needs.
@@ -28,6 +29,13 @@ impl<W: Wire> Drive<'_, W> {
     /// (`LANNER_MAX_INFLIGHT`). [`Progress::Made`] where the exchange can be run at once.
     #[inline]
     pub(super) fn begin<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+        if self.is_misdirected(shared) {
+            let mut turn = shared.turn(self.output, self.now);
+            self.wire
+                .refuse(&mut turn, Misbehaviour::Misdirected.into());
+            self.end(shared, true);
+            return Progress::Stalled;
+        }
         let Some(overrides) = shared.exchanges.admit(self.slot) else {
             shared.counters.add(Count::Panics);
             tracing::error!(connection = self.info.id, "the app panicked in its `admit`");
@@ -52,6 +60,23 @@ impl<W: Wire> Drive<'_, W> {
         let mut turn = shared.turn(self.output, self.now);
         self.wire.refuse(&mut turn, Trip::MaxInflight.into());
         Progress::Made
+    }
+
+    /// Whether the request is for a host whose clients would have come under another certificate, or other rules, than this
+    /// connection did.
+    fn is_misdirected<D: Dispatch>(&self, shared: &mut Shared<D>) -> bool {
+        let Some(tls) = &self.info.tls else {
+            return false;
+        };
+        let head = &shared.exchanges.slot(self.slot).head;
+        // Where there is none, none is named.
+        let Ok(host) = Authority::parse(head.head.host.slice(head.bytes())) else {
+            return false;
+        };
+        let asked_for = tls
+            .server_name()
+            .is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(host.name));
+        !asked_for && !tls.covers(host.name)
     }
 
     /// Works on the exchange until it stalls, is over, or has had its share of the turn: so many `steps`.

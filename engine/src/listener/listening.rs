@@ -2,6 +2,8 @@
 
 use crate::request::ConnectionInfo;
 use crate::server::ServerInfo;
+use crate::tls::{Source, Terms};
+use lanner_limits::Protocols;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -19,12 +21,24 @@ pub(crate) struct Listening {
     /// Where every connection arrives, unless it listens on all addresses.
     pub(super) local: Option<SocketAddr>,
     pub(super) server: Arc<ServerInfo>,
+    /// The certificates for its connections, if it speaks TLS.
+    pub(super) tls: Option<Source>,
+    pub(super) protocols: Protocols,
+}
+
+/// What is known of a connection before it is admitted.
+pub(crate) struct Newcomer {
+    pub(crate) info: ConnectionInfo,
+    /// What its TLS is made with, if it has any.
+    pub(crate) tls: Option<Terms>,
+    /// The versions of HTTP that are spoken there.
+    pub(crate) protocols: Protocols,
 }
 
 /// A connection fresh from the queue.
 pub(crate) struct Accepted {
     pub(crate) descriptor: OwnedFd,
-    pub(crate) info: ConnectionInfo,
+    pub(crate) newcomer: Newcomer,
 }
 
 /// Why there is none.
@@ -50,8 +64,11 @@ impl Listening {
                 let peer = peer
                     .and_then(|peer| SocketAddr::try_from(peer).ok())
                     .map(canonical);
-                let info = self.info(peer, || local_address(&descriptor));
-                Ok(Accepted { descriptor, info })
+                let newcomer = self.introduce(peer, || local_address(&descriptor));
+                Ok(Accepted {
+                    descriptor,
+                    newcomer,
+                })
             }
             Err(Errno::AGAIN) => Err(Refused::None),
             // accept(2): errors of the connection itself, which is gone, and interruptions.
@@ -64,28 +81,34 @@ impl Listening {
     }
 
     /// The facts about a connection that was accepted here without asking who it was; `None` if it is gone.
-    pub(crate) fn info_of(&self, socket: &OwnedFd) -> Option<ConnectionInfo> {
+    pub(crate) fn newcomer_of(&self, socket: &OwnedFd) -> Option<Newcomer> {
         let peer = rustix::net::getpeername(socket).ok()?;
         let peer = peer
             .and_then(|peer| SocketAddr::try_from(peer).ok())
             .map(canonical);
-        Some(self.info(peer, || local_address(socket)))
+        Some(self.introduce(peer, || local_address(socket)))
     }
 
     /// The facts about a connection that was accepted here.
-    pub(crate) fn info(
+    pub(crate) fn introduce(
         &self,
         peer: Option<SocketAddr>,
         find_local: impl FnOnce() -> Option<SocketAddr>,
-    ) -> ConnectionInfo {
+    ) -> Newcomer {
         // Connections are numbered over all workers; the only counter that they share, and only at accept.
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        ConnectionInfo {
+        let info = ConnectionInfo {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer,
             local: self.local.or_else(|| peer.and_then(|_| find_local())),
             listener: self.name.clone(),
             server: self.server.clone(),
+            tls: None,
+        };
+        Newcomer {
+            info,
+            tls: self.tls.as_ref().map(Source::terms),
+            protocols: self.protocols,
         }
     }
 }

@@ -5,8 +5,7 @@ use super::accepting::Accepting;
 use super::turn;
 use crate::control::{Control, StopPlan, StopStep};
 use crate::exchange::Dispatch;
-use crate::listener::{Accepted, Listening, Refused};
-use crate::request::ConnectionInfo;
+use crate::listener::{Accepted, Listening, Newcomer, Refused};
 use crate::slab::Key;
 use crate::worker::Worker;
 use lanner_limits::{Limits, Moment, Trip};
@@ -139,9 +138,12 @@ pub(super) trait Doorkeeper<D: Dispatch> {
     fn accept_one(&mut self, number: usize) -> bool {
         let now = self.now();
         match self.door().accepting.accept(number, now) {
-            Ok(Accepted { descriptor, info }) => {
+            Ok(Accepted {
+                descriptor,
+                newcomer,
+            }) => {
                 let socket = self.adopt(descriptor);
-                self.admit(socket, info);
+                self.admit(socket, newcomer);
             }
             Err(Refused::Gone) => {}
             Err(Refused::None) => return false,
@@ -169,10 +171,10 @@ pub(super) trait Doorkeeper<D: Dispatch> {
     }
 
     /// Begins to serve a connection that was accepted, or closes it if it is one too many.
-    fn admit(&mut self, socket: Self::Socket, info: ConnectionInfo) {
-        let mut admitted = self.with_worker(|worker| worker.admit(&info));
+    fn admit(&mut self, socket: Self::Socket, newcomer: Newcomer) {
+        let mut admitted = self.with_worker(|worker| worker.admit(&newcomer.info));
         if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1) {
-            admitted = self.with_worker(|worker| worker.admit(&info));
+            admitted = self.with_worker(|worker| worker.admit(&newcomer.info));
         }
         let permit = match admitted {
             Ok(permit) => permit,
@@ -180,7 +182,7 @@ pub(super) trait Doorkeeper<D: Dispatch> {
         };
         self.make_room(0);
         let now = self.now();
-        let key = self.with_worker(|worker| worker.accept(info, permit, now));
+        let key = self.with_worker(|worker| worker.accept(newcomer, permit, now));
         self.open(key, socket);
     }
 

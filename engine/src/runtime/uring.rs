@@ -296,9 +296,9 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
     fn welcome(&mut self, number: usize, socket: K::Socket) {
         // Without its listener it comes after everybody was cut; without a peer it has gone already.
         let listening = self.door.accepting.listeners().get(number);
-        let info = listening.and_then(|listening| self.kernel.introduce(&socket, listening));
-        if let Some(info) = info {
-            self.admit(socket, info);
+        let newcomer = listening.and_then(|listening| self.kernel.introduce(&socket, listening));
+        if let Some(newcomer) = newcomer {
+            self.admit(socket, newcomer);
         }
     }
 

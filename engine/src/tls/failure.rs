@@ -21,6 +21,19 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether it is HTTP without TLS, which can be answered so.
+    pub(crate) fn is_cleartext(&self) -> bool {
+        *self == Failure::PlainHttp
+    }
+
+    /// The bound that was hit.
+    pub(crate) fn trip(&self) -> Option<Trip> {
+        match self {
+            Failure::Limit(trip) => Some(*trip),
+            _ => None,
+        }
+    }
+
     /// For logs and metrics.
     pub(crate) fn end_reason(&self, handshaking: bool) -> EndReason {
         match self {

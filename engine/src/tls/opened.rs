@@ -17,6 +17,14 @@ use std::sync::Arc;
 const RECORD_OVERHEAD_BYTES: usize = 5 + 8 + 16;
 const RECORD_PLAINTEXT_BYTES: usize = 1 << 14;
 
+/// What became of some bytes.
+pub(crate) struct Taken {
+    /// How many of them are through; the rest must come first the next time.
+    pub(crate) through: usize,
+    /// What they said, in bytes.
+    pub(crate) plain_bytes: usize,
+}
+
 /// A session whose configuration is chosen.
 pub(crate) struct Opened {
     tls: UnbufferedServerConnection,
@@ -44,6 +52,7 @@ impl Opened {
         self.tls.is_handshaking()
     }
 
+    #[cfg(test)]
     pub(crate) fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
@@ -61,15 +70,14 @@ impl Opened {
         )
     }
 
-    /// Puts `bytes` through rustls: whole records, of which it has seen all but the last. Returns how many bytes are
-    /// through; the rest must come first the next time.
+    /// Puts `bytes` through rustls: whole records, of which it has seen all but the last.
     pub(crate) fn take(
         &mut self,
         bytes: &mut [u8],
         outcome: &mut Outcome<'_>,
         peer_closed: &mut bool,
-    ) -> Result<usize, Failure> {
-        let mut through = 0;
+    ) -> Result<Taken, Failure> {
+        let (mut through, mut plain_bytes) = (0, 0);
         loop {
             let UnbufferedStatus { discard, state, .. } =
                 self.tls.process_tls_records(&mut bytes[through..]);
@@ -78,7 +86,8 @@ impl Opened {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
-                        outcome.plain.extend_from_slice(record.payload);
+                        plain_bytes += record.payload.len();
+                        (outcome.plain)(record.payload);
                         more += record.discard;
                     }
                     false
@@ -104,7 +113,10 @@ impl Opened {
             };
             through += discard + more;
             if waits {
-                return Ok(through);
+                return Ok(Taken {
+                    through,
+                    plain_bytes,
+                });
             }
         }
     }

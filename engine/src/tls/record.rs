@@ -6,6 +6,7 @@ const HEADER_BYTES: usize = 5;
 /// The longest fragment, and the most that encryption may add to it (RFC 5246 section 6.2.3).
 const FRAGMENT_BYTES_MAX: usize = (1 << 14) + 2_048;
 /// A record in full. Whatever holds one needs no more.
+#[cfg(test)]
 pub(crate) const RECORD_BYTES_MAX: usize = HEADER_BYTES + FRAGMENT_BYTES_MAX;
 
 /// How many bytes to wait for until there is something for rustls to judge, counted from the record's beginning: a whole

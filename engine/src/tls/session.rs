@@ -44,11 +44,11 @@ impl Bounds {
     }
 }
 
-/// Where what comes out goes: both are added to.
+/// Where what comes out goes.
 pub(crate) struct Outcome<'a> {
-    /// What the peer said.
-    pub(crate) plain: &'a mut Vec<u8>,
-    /// What is to be sent, also with a failure.
+    /// Is given what the peer said, a record at a time.
+    pub(crate) plain: &'a mut dyn FnMut(&[u8]),
+    /// What is to be sent is added here, also with a failure.
     pub(crate) cipher: &'a mut Vec<u8>,
 }
 
@@ -212,11 +212,13 @@ impl Session {
     }
 
     /// Bytes that came and are not through.
+    #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held.len()
     }
 
     /// The name that the client asked for, once its ClientHello is whole.
+    #[cfg(test)]
     pub(crate) fn server_name(&self) -> Option<&str> {
         match &self.stage {
             Stage::Named(name) => name.as_deref(),
@@ -404,16 +406,15 @@ impl Session {
         if unfinished > self.bounds.handshake_bytes_max {
             return Err(Failure::Limit(Trip::TlsHandshakeBytes));
         }
-        let before = outcome.plain.len();
-        let through = open.take(bytes, outcome, &mut self.peer_closed)?;
+        let taken = open.take(bytes, outcome, &mut self.peer_closed)?;
         if !was_handshaking {
-            let fruitless = outcome.plain.len() == before && !self.peer_closed;
+            let fruitless = taken.plain_bytes == 0 && !self.peer_closed;
             if fruitless && !self.fruitless.take(1, now) {
                 return Err(Failure::Limit(Trip::TlsKeyupdateRate));
             }
         } else if !open.is_handshaking() {
             open.judge_resumption()?;
         }
-        Ok(through)
+        Ok(taken.through)
     }
 }

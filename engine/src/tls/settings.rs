@@ -218,7 +218,7 @@ mod tests {
         assert!(secure.strict);
         assert_eq!(secure.oldest, TlsVersion::Tls12);
         assert_eq!(secure.newest, TlsVersion::Tls12);
-        assert_eq!(secure.protocols, [Alpn::H2, Alpn::Http11]);
+        assert_eq!(secure.protocols, alpn(Protocols::Both));
         assert_eq!(secure.ticket_keys, Some(PathBuf::from("/tickets")));
     }
 
@@ -226,5 +226,6 @@ mod tests {
     fn what_is_spoken_is_what_is_offered() {
         assert_eq!(alpn(Protocols::Http1), [Alpn::Http11]);
         assert_eq!(alpn(Protocols::Http2), [Alpn::H2]);
+        assert_eq!(alpn(Protocols::Both), [Alpn::H2, Alpn::Http11]);
     }
 }

@@ -383,8 +383,9 @@ impl Pair {
     }
 
     fn give_piece(&mut self, piece: &mut [u8], cipher: &mut Vec<u8>) -> Result<(), Failure> {
+        let heard = &mut self.heard;
         let mut outcome = Outcome {
-            plain: &mut self.heard,
+            plain: &mut |plain| heard.extend_from_slice(plain),
             cipher,
         };
         let read = self.session.read(piece, &mut outcome, self.now)?;

@@ -42,6 +42,9 @@ impl<D: Dispatch> Worker<D> {
         let Some(served) = self.connections.get_mut(key) else {
             return Appetite::default();
         };
+        if served.layer.is_some() {
+            return self.advance_secure_with(key, buffer, count, now);
+        }
         let connection = &mut served.connection;
         let pool = &self.shared.pool;
         connection.input.receive(buffer, count, pool);
@@ -68,11 +71,15 @@ impl<D: Dispatch> Worker<D> {
         let Some(served) = self.connections.get_mut(key) else {
             return false;
         };
-        let output = &mut served.connection.output;
+        let spare = match served.layer {
+            None => &mut self.spare_output,
+            Some(_) => &mut self.secure.spare_cipher,
+        };
+        let output = served.outgoing();
         if !output.lend_all(to) {
             return false;
         }
-        self.spare_output.reclaim(output);
+        spare.reclaim(output);
         true
     }
 }

@@ -22,8 +22,7 @@ use super::buffers::Table;
 use super::kernel::{Completion, Kernel, Kind, Operation, Token};
 use super::sending::Slice;
 use crate::context::Context;
-use crate::listener::Listening;
-use crate::request::ConnectionInfo;
+use crate::listener::{Listening, Newcomer};
 use crate::simulation::network::{Arrived, Network, Socket};
 use crate::simulation::random::Random;
 use lanner_limits::Moment;
@@ -427,9 +426,9 @@ impl Kernel for Fake {
         panic!("nobody connects to the listener that the driver was given")
     }
 
-    fn introduce(&self, socket: &Socket, listening: &Listening) -> Option<ConnectionInfo> {
+    fn introduce(&self, socket: &Socket, listening: &Listening) -> Option<Newcomer> {
         let peer = socket.peer()?;
-        Some(listening.info(Some(peer), || None))
+        Some(listening.introduce(Some(peer), || None))
     }
 
     fn is_quiet(&self, socket: &Socket) -> bool {

@@ -3,8 +3,7 @@
 
 use super::buffers::Table;
 use super::sending::Slice;
-use crate::listener::Listening;
-use crate::request::ConnectionInfo;
+use crate::listener::{Listening, Newcomer};
 use crate::slab::Key;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -159,7 +158,7 @@ pub(super) trait Kernel {
     fn adopt(&mut self, descriptor: OwnedFd) -> Self::Socket;
 
     /// Who is at the other end; `None` if nobody is any more.
-    fn introduce(&self, socket: &Self::Socket, listening: &Listening) -> Option<ConnectionInfo>;
+    fn introduce(&self, socket: &Self::Socket, listening: &Listening) -> Option<Newcomer>;
 
     /// Whether nothing has come on the socket that was not received yet.
     fn is_quiet(&self, socket: &Self::Socket) -> bool;

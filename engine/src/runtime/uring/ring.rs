@@ -8,8 +8,7 @@
 use super::buffers::{TABLE_ENTRIES, Table};
 use super::kernel::{Completion, Kernel, Kind, Operation, Token};
 use super::sending::Slice;
-use crate::listener::Listening;
-use crate::request::ConnectionInfo;
+use crate::listener::{Listening, Newcomer};
 use crate::runtime::delivery;
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -276,8 +275,8 @@ impl Kernel for Ring {
         descriptor
     }
 
-    fn introduce(&self, socket: &OwnedFd, listening: &Listening) -> Option<ConnectionInfo> {
-        listening.info_of(socket)
+    fn introduce(&self, socket: &OwnedFd, listening: &Listening) -> Option<Newcomer> {
+        listening.newcomer_of(socket)
     }
 
     fn is_quiet(&self, socket: &OwnedFd) -> bool {

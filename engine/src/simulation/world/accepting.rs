@@ -2,10 +2,11 @@
 
 use super::World;
 use crate::exchange::Dispatch;
+use crate::listener::Newcomer;
 use crate::request::ConnectionInfo;
 use crate::server::ServerInfo;
 use crate::simulation::watch::Deed;
-use lanner_limits::Trip;
+use lanner_limits::{Protocols, Trip};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,13 +24,19 @@ impl<D: Dispatch> World<'_, D> {
                 driver: "simulation",
                 driver_reason: "a test",
             }),
+            tls: None,
+        };
+        let newcomer = Newcomer {
+            info,
+            tls: None,
+            protocols: Protocols::Both,
         };
         self.clients[index].socket.connected = Some(self.now);
         let mut made_room = false;
-        let mut admitted = self.worker.admit(&info);
+        let mut admitted = self.worker.admit(&newcomer.info);
         if matches!(admitted, Err(Trip::MaxConnections)) && self.make_room(1) {
             made_room = true;
-            admitted = self.worker.admit(&info);
+            admitted = self.worker.admit(&newcomer.info);
         }
         let permit = match admitted {
             Ok(permit) => permit,
@@ -43,7 +50,7 @@ impl<D: Dispatch> World<'_, D> {
         };
         made_room |= self.make_room(0);
         self.tell(Deed::Admitted { made_room }, Some(index));
-        let key = self.worker.accept(info, permit, self.now);
+        let key = self.worker.accept(newcomer, permit, self.now);
         let place = key.index as usize;
         if place >= self.sockets.len() {
             self.sockets.resize(place + 1, None);

@@ -45,7 +45,7 @@ fn give(bytes: &[u8], piece: usize, bytes_max: usize) -> (Vec<u8>, Session, Opti
     let mut failure = None;
     for piece in bytes.chunks(piece) {
         let mut outcome = Outcome {
-            plain: &mut plain,
+            plain: &mut |heard| plain.extend_from_slice(heard),
             cipher: &mut cipher,
         };
         let read = session.read(&mut piece.to_vec(), &mut outcome, Moment::ZERO);

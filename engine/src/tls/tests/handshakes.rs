@@ -148,7 +148,7 @@ fn nothing_is_answered_before_the_driver_accepts() {
     let mut hello = pair.sent();
     let (mut plain, mut cipher) = (Vec::new(), Vec::new());
     let mut outcome = crate::tls::session::Outcome {
-        plain: &mut plain,
+        plain: &mut |heard| plain.extend_from_slice(heard),
         cipher: &mut cipher,
     };
     let read = pair

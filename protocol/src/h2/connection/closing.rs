@@ -7,6 +7,7 @@
 //! ```
 
 use super::*;
+use lanner_limits::Close;
 use std::time::Duration;
 
 /// How long requests may be on their way that were sent before the client knew that we leave.
@@ -222,6 +223,18 @@ impl Connection {
     pub fn abort(&mut self, reason: EndReason) {
         self.end_all(reason);
         self.fate = Fate::Abort;
+    }
+
+    /// TLS has ended, and nothing more can be said or heard but its own last words.
+    pub fn handle_insecure(&mut self, reason: EndReason, trip: Option<Trip>) {
+        self.trip = trip.or(self.trip);
+        if !matches!(self.fate, Fate::Open | Fate::Flush { .. }) {
+            return;
+        }
+        match trip {
+            Some(trip) if trip.answer().close == Close::Abort => self.abort(reason),
+            _ => self.close(false, reason),
+        }
     }
 
     pub(super) fn abort_with(&mut self, trip: Trip) {

@@ -77,8 +77,8 @@ fn listeners(limits: &Limits) -> Vec<Listening> {
         driver: "fake",
         driver_reason: "a test",
     });
-    let bound = Bound::bind(&limits).expect("a port is free");
-    let shares = bound.into_workers(1, &server);
+    let mut bound = Bound::bind(&limits).expect("a port is free");
+    let shares = bound.take_workers(1, &server);
     shares.expect("there are descriptors").remove(0)
 }
 

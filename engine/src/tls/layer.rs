@@ -1,0 +1,190 @@
+//! TLS under one connection, between what its driver carries and what HTTP says: a session, and the ciphertext that it has
+//! to send. What HTTP says stays plain until the socket is nearly ready for it, so that a client that does not read costs
+//! little more than without TLS.
+
+use crate::tls::config::Configurations;
+use crate::tls::failure::Failure;
+use crate::tls::info::TlsInfo;
+use crate::tls::session::{Bounds, Ending, Outcome, Progress, Session};
+use lanner_limits::{Limits, Moment};
+use lanner_protocol::Output;
+use std::sync::Arc;
+
+/// What a record holds.
+const RECORD_BYTES: usize = 16 * 1024;
+
+/// How much ciphertext may wait for the socket before no more is made: what a write takes at once.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a listener gives each of its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms(pub(super) Arc<Configurations>);
+
+/// See the file's comment.
+pub(crate) struct Layer {
+    session: Session,
+    terms: Terms,
+    /// What is to be sent.
+    pub(crate) cipher: Output,
+    /// Its place among the handshakes under way.
+    pub(crate) handshake: Option<u64>,
+    /// The peer has ended its side, of which HTTP is to be told when it has seen what came before.
+    pub(crate) end_due: bool,
+    /// The peer has said something.
+    has_begun: bool,
+    /// We have said that no more comes.
+    has_closed: bool,
+}
+
+impl Layer {
+    pub(crate) fn new(terms: Terms, limits: &Limits, now: Moment) -> Layer {
+        Layer {
+            session: Session::new(Bounds::new(limits), now),
+            terms,
+            cipher: Output::new(),
+            handshake: None,
+            end_due: false,
+            has_begun: false,
+            has_closed: false,
+        }
+    }
+
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    /// Whether a whole ClientHello waits for [`Layer::accept`].
+    pub(crate) fn awaits_accept(&self) -> bool {
+        self.session.progress() == Progress::Named
+    }
+
+    /// What the handshake agreed on, once it is over.
+    pub(crate) fn info(&self) -> Option<TlsInfo> {
+        self.session.info()
+    }
+
+    /// Takes what came, in place. What it says is given to `plain`.
+    ///
+    /// # Errors
+    /// The session is over; its last words are among the ciphertext.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &mut [u8],
+        plain: &mut dyn FnMut(&[u8]),
+        now: Moment,
+    ) -> Result<(), Failure> {
+        self.has_begun |= !bytes.is_empty();
+        let was_open = self.session.ending() != Ending::Clean;
+        let mut outcome = Outcome {
+            plain,
+            cipher: self.cipher.tail(),
+        };
+        self.session.read(bytes, &mut outcome, now)?;
+        self.end_due |= was_open && self.session.ending() == Ending::Clean;
+        Ok(())
+    }
+
+    /// Goes on with a handshake whose ClientHello is whole: what costs.
+    ///
+    /// # Errors
+    /// As for [`Layer::receive`].
+    pub(crate) fn accept(
+        &mut self,
+        plain: &mut dyn FnMut(&[u8]),
+        now: Moment,
+    ) -> Result<(), Failure> {
+        let mut outcome = Outcome {
+            plain,
+            cipher: self.cipher.tail(),
+        };
+        self.session.accept(&self.terms.0, &mut outcome, now)?;
+        Ok(())
+    }
+
+    /// Encrypts what may go out next. `is_last` says whether nothing follows what is there: the client is told so behind it.
+    /// `spare` is memory to put small pieces together in.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub(crate) fn send(
+        &mut self,
+        plain: &mut Output,
+        is_last: bool,
+        spare: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        while !plain.is_empty() && self.cipher.len() < AHEAD_BYTES_MAX {
+            let record = next_record(plain, spare);
+            let length = record.len();
+            self.session.write(record, self.cipher.tail())?;
+            plain.advance(length);
+        }
+        if is_last && plain.is_empty() {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Tells the client that no more of ours comes, once.
+    pub(crate) fn close(&mut self) {
+        if !std::mem::replace(&mut self.has_closed, true) {
+            self.session.close(self.cipher.tail());
+        }
+    }
+
+    /// Whether [`Layer::send`] has something to do as soon as the ciphertext is out.
+    pub(crate) fn has_more(&self, plain: &Output, is_last: bool) -> bool {
+        !plain.is_empty() || is_last && !self.has_closed
+    }
+
+    /// The client's stream has ended. Returns whether that was in the middle of a handshake.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.has_begun && self.session.ending() == Ending::Unfinished
+    }
+}
+
+/// What the next record holds: a large piece where it lies, and small ones put together.
+fn next_record<'a>(plain: &'a Output, spare: &'a mut Vec<u8>) -> &'a [u8] {
+    let mut slices = plain.slices();
+    let first = slices.next().unwrap_or_default();
+    let Some(mut next) = slices.next().filter(|_| first.len() < RECORD_BYTES / 2) else {
+        return &first[..first.len().min(RECORD_BYTES)];
+    };
+    spare.clear();
+    spare.extend_from_slice(first);
+    loop {
+        let room = RECORD_BYTES - spare.len();
+        spare.extend_from_slice(&next[..next.len().min(room)]);
+        match slices.next() {
+            Some(slice) if spare.len() < RECORD_BYTES => next = slice,
+            _ => return spare,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_full_and_large_pieces_are_not_copied_into_them() {
+        let mut plain = Output::new();
+        let mut spare = Vec::new();
+        plain.push(b"head");
+        plain.push_shared(vec![b'x'; 40_000].into());
+        plain.push(b"tail");
+        let mut lengths = Vec::new();
+        let mut said = Vec::new();
+        while !plain.is_empty() {
+            let record = next_record(&plain, &mut spare);
+            said.extend_from_slice(record);
+            lengths.push(record.len());
+            plain.advance(lengths[lengths.len() - 1]);
+        }
+        assert_eq!(
+            lengths,
+            [RECORD_BYTES, RECORD_BYTES, 40_008 - 2 * RECORD_BYTES]
+        );
+        assert!(said.starts_with(b"headx") && said.ends_with(b"xtail"));
+        assert_eq!(said.len(), 40_008);
+    }
+}
