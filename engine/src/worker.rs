@@ -10,6 +10,7 @@ mod handshakes;
 mod lending;
 mod pressure;
 mod secure;
+mod stopping;
 
 pub(crate) use lending::Appetite;
 
@@ -447,33 +448,6 @@ impl<D: Dispatch> Worker<D> {
     fn take_spawned(&mut self) {
         let mut spawned = std::mem::take(&mut *self.context.spawned.borrow_mut());
         spawned.drain(..).for_each(|task| self.tasks.add(task));
-    }
-
-    /// Begins the stop: every connection is to end when what it is doing is done. Returns them all, to be read once
-    /// more and served.
-    pub(crate) fn stop(&mut self, now: Moment) -> Vec<Key> {
-        self.stopping = true;
-        let keys = self.connections.keys();
-        for key in &keys {
-            if let Some(served) = self.connections.get_mut(*key) {
-                served.connection.announce_close(&self.shared, now);
-            }
-        }
-        keys
-    }
-
-    /// Tells a connection of the stop, after it has been read once more.
-    pub(crate) fn handle_stop(&mut self, key: Key, now: Moment) {
-        if let Some(served) = self.connections.get_mut(key) {
-            served.connection.handle_stop(&self.shared, now);
-        }
-    }
-
-    /// The stop's deadline has come: cuts a connection.
-    pub(crate) fn handle_stop_deadline(&mut self, key: Key) {
-        if let Some(served) = self.connections.get_mut(key) {
-            served.connection.handle_stop_deadline();
-        }
     }
 
     /// What is still held, by name, where everything should have been given back.
