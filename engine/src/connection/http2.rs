@@ -66,6 +66,7 @@ impl Http2 {
     }
 
     /// An exchange has something to do.
+    #[inline(never)]
     pub(super) fn list(&mut self, stream: StreamKey) {
         if let Some(exchange) = self.at(stream)
             && !std::mem::replace(&mut exchange.is_listed, true)
@@ -82,6 +83,7 @@ impl Http2 {
     }
 
     /// Does everything that can be done now. Returns whether there is more to do than one turn may take.
+    #[inline(never)]
     pub(super) fn advance<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,
@@ -345,6 +347,7 @@ impl Http2 {
     }
 
     /// Ends all exchanges before their answers are complete.
+    #[inline(never)]
     pub(super) fn end_all<D: Dispatch>(&mut self, around: &mut Around<'_>, shared: &mut Shared<D>) {
         for exchange in std::mem::take(&mut self.exchanges).into_iter().flatten() {
             let slot = exchange.slot;

@@ -111,6 +111,7 @@ impl Served {
 
 impl<D: Dispatch> Worker<D> {
     /// `count` bytes were read into the worker's buffer.
+    #[inline(never)]
     pub(super) fn decrypt_read(&mut self, key: Key, count: usize) {
         let Some(served) = self.connections.get_mut(key) else {
             return;
@@ -129,6 +130,7 @@ impl<D: Dispatch> Worker<D> {
     }
 
     /// As [`Worker::advance_with`].
+    #[inline(never)]
     pub(super) fn advance_secure_with(
         &mut self,
         key: Key,
@@ -192,6 +194,7 @@ impl<D: Dispatch> Worker<D> {
     }
 
     /// Answers the handshakes whose turn it is.
+    #[inline(never)]
     pub(super) fn answer_handshakes(&mut self, now: Moment, into: &mut Vec<Key>) {
         for _ in 0..ANSWERS_PER_TURN {
             let Some((number, key)) = self.handshakes.next() else {
@@ -228,6 +231,7 @@ impl<D: Dispatch> Worker<D> {
     }
 
     /// As [`Worker::advance`], of a connection with TLS.
+    #[inline(never)]
     pub(super) fn advance_secure(&mut self, key: Key, now: Moment) {
         let Some(served) = self.connections.get_mut(key) else {
             return;
