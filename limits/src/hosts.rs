@@ -1,5 +1,5 @@
-//! The hosts that a server answers for. What a Host field may look like at all is the protocol's business; here a host
-//! that is well formed is found on the list or not.
+//! The hosts that a server answers for, and the names that a listener has certificates for. What a Host field may look like
+//! at all is the protocol's business; here a host that is well formed is found on the list or not.
 
 use crate::value::{Kind, entries};
 
@@ -116,6 +116,46 @@ fn valid(entry: &str) -> bool {
     })
 }
 
+/// The longest name of RFC 1035, in text.
+const NAME_BYTES_MAX: usize = 253;
+const LABEL_BYTES_MAX: usize = 63;
+
+/// A name that clients can ask for by SNI (RFC 6066, section 3): no address, and `*.` where everything below a name is meant.
+pub(crate) struct ServerName;
+
+impl Kind for ServerName {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let labels = || name.split('.');
+        if name.len() > NAME_BYTES_MAX
+            || name.contains('*')
+            || !valid(name)
+            || labels().any(|label| label.len() > LABEL_BYTES_MAX)
+        {
+            return Err("is not the name of a host".to_owned());
+        }
+        // Clients name no addresses, and the last label of a name is no number (RFC 1123, section 2.1).
+        if labels()
+            .next_back()
+            .is_none_or(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
+            || name.starts_with('[')
+        {
+            return Err("is an address, and clients name none".to_owned());
+        }
+        Ok(text.to_ascii_lowercase())
+    }
+
+    fn write(&self, value: &String) -> String {
+        value.clone()
+    }
+
+    fn range(&self) -> String {
+        "the name of a host (example.com, *.example.com)".to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -184,5 +224,53 @@ mod tests {
         }
         assert!(Hosts.parse(&"a".repeat(256)).is_err());
         assert!(Hosts.parse(&vec!["a.com"; 257].join(",")).is_err());
+    }
+
+    #[test]
+    fn names_for_certificates_are_names_and_no_addresses() {
+        for (text, name) in [
+            ("example.com", "example.com"),
+            ("WWW.Example.com", "www.example.com"),
+            ("*.example.com", "*.example.com"),
+            ("localhost", "localhost"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("a_b.example", "a_b.example"),
+        ] {
+            assert_eq!(ServerName.parse(text), Ok(name.to_owned()));
+        }
+        let label = "a".repeat(64);
+        let long = ["abcdefg"; 32].join(".");
+        for wrong in [
+            "",
+            ".",
+            "*",
+            "*.",
+            "*.*.com",
+            "a*.com",
+            "a..b",
+            "example.com.",
+            "example.com:443",
+            "https://a",
+            "bücher.example",
+            "192.0.2.1",
+            "[::1]",
+            "::1",
+            "*.1",
+            "a b",
+            &label,
+            &long,
+        ] {
+            assert!(ServerName.parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(ServerName.parse(&long[..253]).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_for_a_certificate_reads_back_as_itself(text in "[*.]{0,2}[A-Za-z0-9_.-]{0,20}") {
+            if let Ok(name) = ServerName.parse(&text) {
+                proptest::prop_assert_eq!(ServerName.parse(&ServerName.write(&name)), Ok(name));
+            }
+        }
     }
 }

@@ -48,7 +48,7 @@ pub use files::{PemSource, TicketKeys};
 pub use hosts::AllowedHosts;
 pub use knob::{KNOBS, Knob, Limits};
 pub use listen::{Host, ListenUrl, Scheme};
-pub use listener::{Listener, ListenerTls, SniEntry};
+pub use listener::{Listener, ListenerTls, Property, SniEntry, properties};
 pub use machine::Machine;
 pub use mistake::{Mistake, Mistakes};
 pub use moment::Moment;

@@ -1,10 +1,16 @@
 //! A listener as the engine gets it: where, which protocols, and the settings of TLS that are in effect there. What may
-//! stand in a URL is said in `listen.rs`.
+//! stand in a URL is said in `listen.rs`, what else a listener may have of its own in `listener/property.rs`.
+
+pub(crate) mod property;
+mod rules;
+pub(crate) mod settings;
 
 use crate::choice::{ClientAuth, Protocols, TlsVersion};
 use crate::files::PemSource;
 use crate::knob::Limits;
 use crate::listen::{ListenUrl, Scheme};
+
+pub use property::{Property, properties};
 
 /// A listener: what to listen on, what to call it in logs and metrics, and what is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! unknown name the nearest one that exists.
 
 use crate::files::is_pem_text;
+use crate::resolve::Setting;
 use std::fmt;
 
 /// One thing wrong with one setting.
@@ -48,6 +49,19 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// That a setting's value is none.
+pub(crate) fn value_mistake(setting: &Setting, wrong: &str, range: &str) -> Mistake {
+    let text = format!(
+        "{}={} {wrong}; expected {range}",
+        setting.name,
+        quoted(&setting.value)
+    );
+    Mistake {
+        name: setting.name.clone(),
+        text,
+    }
+}
 
 /// Characters of a value that a message repeats.
 const QUOTED_CHARACTERS_MAX: usize = 80;

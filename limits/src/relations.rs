@@ -101,20 +101,17 @@ pub(crate) fn broken(limits: &Limits) -> Vec<Broken> {
         must(holds, knobs, TICK_RULE);
     }
     let versions = limits.tls_min == TlsVersion::Tls12 || limits.tls_max == TlsVersion::Tls13;
+    must(versions, &["tls_min", "tls_max"], VERSIONS_RULE);
     must(
-        versions,
-        &["tls_min", "tls_max"],
-        "the oldest version must not be newer than the newest",
-    );
-    let judges = limits.tls_client_auth == ClientAuth::Off || limits.tls_client_ca.is_some();
-    must(
-        judges,
-        &["tls_client_auth", "tls_client_ca"],
-        "whose client certificates to take must be said",
+        limits.tls_key.is_none() || limits.tls_cert.is_some(),
+        &["tls_key", "tls_cert"],
+        "a key needs the certificate it is for",
     );
     broken
 }
 
+/// Holds for each listener too.
+pub(crate) const VERSIONS_RULE: &str = "the oldest version must not be newer than the newest";
 const TICK_RULE: &str = "a time shorter than a tick would be a tick long";
 const HEAD_RULE: &str = "the buffer must hold a whole head, which is a request line and its fields";
 
@@ -126,7 +123,11 @@ pub(crate) struct Idle {
 
 /// The knobs that do nothing in `limits`.
 pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
-    let without_clients = limits.tls_client_auth == ClientAuth::Off;
+    let tls = || limits.listeners.iter().filter_map(|one| one.tls.as_ref());
+    let hosts = tls().flat_map(|tls| &tls.sni).map(|host| host.client_auth);
+    let mut clients = tls().map(|tls| tls.client_auth).chain(hosts);
+    // Where nobody speaks TLS at all it is said of everything that TLS has.
+    let without_clients = tls().next().is_some() && clients.all(|auth| auth == ClientAuth::Off);
     [
         (
             limits.max_inflight.is_none() && limits.queue_timeout.is_some(),
@@ -153,7 +154,6 @@ pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
             "h2_ping_timeout",
             "h2_ping_interval",
         ),
-        (limits.tls_cert.is_none(), "tls_key", "tls_cert"),
         (without_clients, "tls_client_ca", "tls_client_auth"),
         (without_clients, "tls_crl", "tls_client_auth"),
     ]
@@ -165,8 +165,10 @@ pub(crate) fn without_effect(limits: &Limits) -> Vec<Idle> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
-    use crate::{KNOBS, Machine};
+    use crate::{KNOBS, ListenUrl, Listener, Machine, PemSource};
 
     const MACHINE: Machine = Machine {
         nofile: 65_536,
@@ -204,11 +206,15 @@ mod tests {
         limits.h2_conn_window = limits.h2_stream_window - 1;
         limits.min_body_rate = None;
         limits.min_response_rate = None;
+        assert_eq!(without_effect(&limits).len(), 5);
+        let secure = ListenUrl::parse("https://*:443").unwrap();
+        let secure = Listener::new("0", secure, &limits);
+        limits.listeners.push(secure);
         let idle = without_effect(&limits);
-        assert_eq!(idle.len(), 8);
+        assert_eq!(idle.len(), 7);
         limits.tls_min = TlsVersion::Tls13;
         limits.tls_max = TlsVersion::Tls12;
-        limits.tls_client_auth = ClientAuth::Required;
+        limits.tls_key = Some(PemSource::File("key.pem".to_owned()));
         let broken = broken(&limits);
         assert_eq!(broken.len(), 17);
         let named = broken

@@ -1,15 +1,13 @@
 //! From settings and machine to limits: which setting wins, what is wrong with them, and where each value comes from.
 //! Reading the environment and the command line is the engine's business; what a value may be is said in `knob.rs`.
 
+use crate::choice::Protocols;
 use crate::knob::{KNOBS, Limits};
-use crate::listen::{LISTENERS_MAX, ListenUrl, Url};
-use crate::listener::Listener;
+use crate::listener::settings::{Judged, ListenerSettings};
 use crate::machine::{CONNECTIONS_AUTO_MIN, Machine};
-use crate::mistake::{Mistake, Mistakes, quoted};
+use crate::mistake::{Mistake, Mistakes, value_mistake};
 use crate::name::{self, Meaning};
 use crate::relations;
-use crate::value::Kind;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a setting comes from. Of two for one knob the later source wins; of one source, the later setting.
@@ -64,7 +62,7 @@ pub struct Effective {
 pub struct Resolved {
     /// The limits.
     pub limits: Limits,
-    /// Each value with its source: the knobs in the order of the table, then named listeners. `listen` is left out where
+    /// Each value with its source: the knobs in the order of the table, then what listeners have of their own. `listen` is left out where
     /// its default is not in effect because listeners are named.
     pub effective: Vec<Effective>,
     /// What somebody may want to know although nothing is wrong.
@@ -88,8 +86,8 @@ impl Limits {
         resolving.assign();
         resolving.limits.fill_automatic(machine);
         resolving.judge_descriptors(machine);
+        resolving.make_listeners();
         resolving.judge_relations();
-        resolving.name_listeners();
         resolving.finish()
     }
 }
@@ -99,8 +97,10 @@ struct Resolving {
     limits: Limits,
     /// For each knob the setting that wins.
     chosen: Vec<Option<Setting>>,
-    /// For each named listener the setting that wins.
-    named: BTreeMap<String, Setting>,
+    /// What listeners have of their own.
+    settings: ListenerSettings,
+    /// Its values.
+    properties: Vec<Effective>,
     /// For each knob whether its setting was wrong, so that what follows from it is not complained about as well.
     wrong: Vec<bool>,
     /// For each knob whether it said `auto` before the machine was asked.
@@ -114,7 +114,8 @@ impl Resolving {
         Resolving {
             limits: Limits::unfilled(),
             chosen: vec![None; KNOBS.len()],
-            named: BTreeMap::new(),
+            settings: ListenerSettings::default(),
+            properties: Vec::new(),
             wrong: vec![false; KNOBS.len()],
             was_auto: vec![false; KNOBS.len()],
             mistakes: Vec::new(),
@@ -131,12 +132,7 @@ impl Resolving {
                     self.chosen[place] = Some(setting);
                 }
             }
-            Meaning::Listener(name) => {
-                let weaker = self.named.get(&name).is_none_or(|chosen| chosen.source <= setting.source);
-                if weaker {
-                    self.named.insert(name, setting);
-                }
-            }
+            Meaning::Property(key) => self.settings.choose(key, setting),
             Meaning::Injected => self.notices.push(format!(
                 "{} is ignored: Kubernetes sets such variables for a Service named lanner (enableServiceLinks: false stops it)",
                 setting.name
@@ -144,9 +140,11 @@ impl Resolving {
             Meaning::Unknown(nearest) => {
                 self.mistake(&setting.name, format!("{} is not a setting; the nearest is {nearest}", setting.name));
             }
-            Meaning::BadListenerName => {
-                let text = format!("{} does not name a listener; expected {}", setting.name, name::listener_name_range());
-                self.mistake(&setting.name, text);
+            Meaning::BadListenerName(expected) => {
+                self.mistake(&setting.name, format!("{} does not name a listener; expected {expected}", setting.name));
+            }
+            Meaning::BadHostNumber(expected) => {
+                self.mistake(&setting.name, format!("{} does not number a host; expected {expected}", setting.name));
             }
         }
     }
@@ -218,67 +216,44 @@ impl Resolving {
                 ));
             }
         }
+        self.notice_unspoken();
     }
 
-    /// Puts all listeners together: numbered ones, then named ones; the default where there are neither.
-    fn name_listeners(&mut self) {
-        let numbered = self.limits.listen.iter().enumerate();
-        let mut listeners: Vec<Listener> = numbered
-            .map(|(number, url)| Listener::new(number.to_string(), url.clone(), &self.limits))
-            .collect();
-        for (name, setting) in &self.named {
-            match Url.parse(setting.value.trim()) {
-                Ok(url) => listeners.push(Listener::new(name, url, &self.limits)),
-                Err(wrong) => self
-                    .mistakes
-                    .push(value_mistake(setting, &wrong, &Url.range())),
+    /// Makes the listeners of what they have in common, which is judged by now, and of their own properties.
+    fn make_listeners(&mut self) {
+        let of_tls = KNOBS.iter().zip(&self.wrong);
+        let judged = Judged {
+            listen: !self.is_wrong("listen"),
+            tls: !of_tls
+                .into_iter()
+                .any(|(knob, wrong)| *wrong && knob.name.starts_with("tls_")),
+        };
+        let made = self.settings.make(&self.limits, &judged);
+        self.limits.listeners = made.listeners;
+        self.properties = made.effective;
+        self.mistakes.extend(made.mistakes);
+        self.notices.extend(made.notices);
+    }
+
+    /// What is said for a protocol that no listener speaks.
+    fn notice_unspoken(&mut self) {
+        let listeners = &self.limits.listeners;
+        let secure = listeners.iter().any(|listener| listener.tls.is_some());
+        let h2 = listeners
+            .iter()
+            .any(|listener| listener.protocols != Protocols::Http1);
+        for (family, spoken, protocol) in
+            [("tls_", secure, "TLS (https://)"), ("h2_", h2, "HTTP/2")]
+        {
+            for (place, knob) in KNOBS.iter().enumerate() {
+                if !spoken && knob.name.starts_with(family) && self.chosen[place].is_some() {
+                    let name = self.spelling(knob.name);
+                    self.notices.push(format!(
+                        "{name} has no effect: no listener speaks {protocol}"
+                    ));
+                }
             }
         }
-        if listeners.len() > LISTENERS_MAX {
-            let text = format!(
-                "{} listeners are too many; expected at most {LISTENERS_MAX}",
-                listeners.len()
-            );
-            self.mistake("LANNER_LISTEN", text);
-            return;
-        }
-        for listener in &listeners {
-            if let Some(tls) = &listener.tls
-                && !tls.has_certificate()
-            {
-                let name = &listener.name;
-                let text = format!(
-                    "listener {name} ({}) has no certificate; set LANNER_TLS_CERT and LANNER_TLS_KEY, or LANNER_TLS_CERT_DIR, \
-                     or LANNER_LISTENER__{name}__TLS_CERT for this listener alone (`lanner dev-cert` makes one for developing \
-                     with)",
-                    listener.url
-                );
-                self.mistakes.push(Mistake {
-                    name: "LANNER_LISTEN".to_owned(),
-                    text,
-                });
-            }
-        }
-        for (place, listener) in listeners.iter().enumerate() {
-            // SO_REUSEPORT would let both bind, and split the connections between them at random.
-            let clash = listeners[..place]
-                .iter()
-                .find(|other| other.url == listener.url && !is_any_port(&other.url));
-            if let Some(other) = clash {
-                let text = format!(
-                    "listeners {} and {} have the same URL {}",
-                    other.name, listener.name, listener.url
-                );
-                self.mistakes.push(Mistake {
-                    name: "LANNER_LISTEN".to_owned(),
-                    text,
-                });
-            }
-        }
-        if self.named.is_empty() && self.limits.listen.is_empty() {
-            listeners = self.limits.automatic_listeners();
-        }
-        self.limits.listeners = listeners;
     }
 
     fn finish(self) -> Result<Resolved, Mistakes> {
@@ -287,7 +262,7 @@ impl Resolving {
         }
         let mut effective = Vec::new();
         for (place, knob) in KNOBS.iter().enumerate() {
-            if knob.name == "listen" && self.limits.listen.is_empty() && !self.named.is_empty() {
+            if knob.name == "listen" && self.limits.listen.is_empty() && !self.settings.is_empty() {
                 continue;
             }
             let value = knob.value(&self.limits);
@@ -302,21 +277,7 @@ impl Resolving {
                     .map_or(Source::Default, |setting| setting.source),
             });
         }
-        for (name, setting) in &self.named {
-            let url = self
-                .limits
-                .listeners
-                .iter()
-                .find(|listener| listener.name == *name)
-                .map(|listener| &listener.url);
-            effective.push(Effective {
-                variable: name::listener_variable(name),
-                path: name::listener_path(name),
-                value: url.map(ListenUrl::to_string).unwrap_or_default(),
-                automatic: false,
-                source: setting.source,
-            });
-        }
+        effective.extend(self.properties);
         Ok(Resolved {
             limits: self.limits,
             effective,
@@ -358,27 +319,10 @@ impl Resolving {
     }
 }
 
-fn value_mistake(setting: &Setting, wrong: &str, range: &str) -> Mistake {
-    let text = format!(
-        "{}={} {wrong}; expected {range}",
-        setting.name,
-        quoted(&setting.value)
-    );
-    Mistake {
-        name: setting.name.clone(),
-        text,
-    }
-}
-
 /// Where a field is in the table. Fields named in this crate are in it: `relations.rs` tests its own.
 fn place(field: &str) -> usize {
     KNOBS
         .iter()
         .position(|knob| knob.name == field)
         .expect("fields named here are in the table")
-}
-
-/// Whether the kernel chooses the port, so that equal URLs do not meet.
-fn is_any_port(url: &ListenUrl) -> bool {
-    matches!(url, ListenUrl::Tcp { port: 0, .. })
 }

@@ -20,15 +20,22 @@ pub(crate) fn limits(resolved: &Resolved) -> String {
         entry(&mut text, knob, effective);
     }
     for named in resolved.effective.iter().filter(|value| !is_knob(value)) {
-        let _ = writeln!(
-            text,
-            "{}={}\n{INDENT}Source: {}. A listener of this name.\n",
-            named.variable,
-            named.value,
-            source(named)
-        );
+        own(&mut text, named);
     }
     text
+}
+
+/// A value that one listener has of its own.
+fn own(text: &mut String, value: &Effective) {
+    let _ = writeln!(text, "{}={}", value.variable, value.value);
+    let mut facts = format!("Source: {}.", source(value));
+    let mut properties = lanner_limits::properties();
+    if let Some(property) = properties.find(|property| property.is(&value.variable)) {
+        let _ = write!(facts, " Accepts: {}.", property.range());
+        paragraph(text, &facts);
+        paragraph(text, property.why);
+    }
+    text.push('\n');
 }
 
 fn is_knob(value: &Effective) -> bool {
@@ -212,14 +219,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_listener_has_of_its_own_is_printed_with_what_it_accepts_and_why() {
+        let text = limits(&resolved(&[
+            ("LANNER_LISTENER__PUBLIC__URL", "http://*:80"),
+            ("LANNER_LISTENER__PUBLIC__PROTOCOLS", "h1"),
+        ]));
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "LANNER_LISTENER__PUBLIC__URL=http://*:80 Source: environment. Accepts: a URL (",
+            "LANNER_LISTENER__PUBLIC__PROTOCOLS=h1 Source: environment. Accepts: h1, h2 or h1+h2. The versions of HTTP",
+        ] {
+            assert!(words.contains(part), "{part} in {words}");
+        }
+    }
+
+    #[test]
     fn config_lines_up_sources_and_shows_named_listeners() {
         let text = config(&resolved(&[
             ("LANNER_LISTENER__PUBLIC__URL", "http://*:80"),
+            ("LANNER_LISTENER__PUBLIC__PROTOCOLS", "h2"),
             ("LANNER_WORKERS", "1"),
         ]));
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
         assert!(line("LANNER_WORKERS=1 ").ends_with("  environment"));
         assert!(line("LANNER_LISTENER__PUBLIC__URL=http://*:80").ends_with("environment"));
+        assert!(line("LANNER_LISTENER__PUBLIC__PROTOCOLS=h2 ").ends_with("environment"));
         assert!(!text.contains("LANNER_LISTEN="), "{text}");
     }
 
