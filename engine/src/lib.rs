@@ -80,5 +80,5 @@ pub use server::{Builder, Server, ServerHandle, ServerInfo, StartError, WorkerIn
 pub use sleep::{Sleep, sleep};
 pub use stopping::{is_stopping, stopping};
 pub use task::{JoinHandle, TaskPanicked, spawn_local};
-pub use tls::{Alpn, TlsInfo};
+pub use tls::{Alpn, DevelopmentCertificate, TlsInfo};
 pub use upgrade::Upgraded;

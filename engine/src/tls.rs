@@ -11,10 +11,6 @@ mod arithmetic;
 mod certificates;
 mod clients;
 mod config;
-#[allow(
-    dead_code,
-    reason = "how to trust it is told by a command that is yet to come"
-)]
 mod development;
 mod failure;
 mod fault;
@@ -35,6 +31,7 @@ mod testing;
 mod tests;
 mod ticket_keys;
 mod tickets;
+mod trust;
 mod validity;
 mod wall_clock;
 
@@ -43,3 +40,4 @@ pub use info::TlsInfo;
 pub(crate) use keeper::{Keeper, Keeping, Kept, Source};
 pub(crate) use layer::{Layer, Terms};
 pub use settings::Alpn;
+pub use trust::DevelopmentCertificate;

@@ -86,6 +86,46 @@ impl TlsInfo {
     }
 }
 
+/// The certificate for developing with, which this build cannot make.
+#[derive(Clone, Debug)]
+pub struct DevelopmentCertificate(Infallible);
+
+impl DevelopmentCertificate {
+    /// Fails: there is no TLS here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open() -> std::io::Result<Self> {
+        Err(std::io::Error::other(Fault.to_string()))
+    }
+
+    /// Fails: there is no TLS here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn renew() -> std::io::Result<Self> {
+        Self::open()
+    }
+
+    /// The authority's certificate: the file that clients are told to trust.
+    #[must_use]
+    pub fn authority(&self) -> &std::path::Path {
+        match self.0 {}
+    }
+
+    /// The file with the certificate and its key, for `LANNER_TLS_CERT`.
+    #[must_use]
+    pub fn certificate(&self) -> &std::path::Path {
+        match self.0 {}
+    }
+
+    /// Where it is and how to use and to trust it, for a person.
+    #[must_use]
+    pub fn instructions(&self) -> String {
+        match self.0 {}
+    }
+}
+
 /// Why a listener with TLS cannot be served.
 #[derive(Debug)]
 pub(crate) struct Fault;

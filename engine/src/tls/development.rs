@@ -4,7 +4,8 @@
 //!
 //! In the directory lie `authority.pem` (its key and certificate; the key never leaves it), `localhost.pem` (what is
 //! served) and `lanner-development-authority.crt` (what a browser is told to trust). Where there is no directory that can
-//! be written to, everything is made anew in memory at each start, and nobody can trust it for longer.
+//! be written to, everything is made anew in memory at each start, and nobody can trust it for longer. How to trust it is told
+//! in `trust.rs`.
 
 use crate::tls::certificates::Certificate;
 use crate::tls::fault::Fault;
@@ -37,7 +38,7 @@ const BACKDATED_DAYS: u64 = 1;
 
 const AUTHORITY_FILE: &str = "authority.pem";
 const LEAF_FILE: &str = "localhost.pem";
-const PUBLIC_FILE: &str = "lanner-development-authority.crt";
+pub(crate) const PUBLIC_FILE: &str = "lanner-development-authority.crt";
 /// What a message says of what is in no file.
 const IN_MEMORY: &str = "the development certificate";
 
@@ -45,10 +46,26 @@ const IN_MEMORY: &str = "the development certificate";
 #[derive(Debug)]
 pub(crate) struct Development {
     pub(crate) certificate: Certificate,
-    /// The authority's certificate, where it is in a file.
-    pub(crate) authority: Option<PathBuf>,
-    /// Why it is in none.
+    /// Where it is kept, if it is.
+    pub(crate) files: Option<Files>,
+    /// Why it is not.
     pub(crate) warning: Option<String>,
+}
+
+/// Where a certificate for developing with is kept.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The authority's certificate.
+    pub(crate) authority: PathBuf,
+    /// What is served: certificate and key.
+    pub(crate) leaf: PathBuf,
+}
+
+/// When a certificate that is kept is made anew. The authority never is before its time: somebody may trust it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    WhenDue,
+    Now,
 }
 
 /// Where the files are kept: under `$XDG_DATA_HOME`, else under `~/.local/share`. None where neither is known.
@@ -66,15 +83,8 @@ impl Development {
     /// # Errors
     /// Not even one in memory could be made.
     pub(crate) fn open(directory: Option<&Path>, clock: &WallClock) -> Result<Development, Fault> {
-        let now = clock.seconds();
-        let kept = match directory {
-            Some(directory) => in_directory(directory, now),
-            None => Err(Fault::new(
-                IN_MEMORY,
-                "neither XDG_DATA_HOME nor HOME is set",
-            )),
-        };
-        kept.or_else(|fault| {
+        Development::kept(directory, clock, Renewal::WhenDue).or_else(|fault| {
+            let now = clock.seconds();
             let authority = Authority::make(now)?;
             let leaf = authority.sign_leaf(now)?;
             let warning = format!(
@@ -82,47 +92,32 @@ impl Development {
             );
             Ok(Development {
                 certificate: Certificate::made(IN_MEMORY, leaf.chain, leaf.key)?,
-                authority: None,
+                files: None,
                 warning: Some(warning),
             })
         })
     }
-}
 
-/// What to type so that browsers and tools trust the authority whose certificate is at `path`.
-pub(crate) fn trust_instructions(path: &Path) -> String {
-    let path = quoted(&path.display().to_string());
-    let name = "lanner-development-authority";
-    format!(
-        "The development certificate is signed by an authority of your own. It can vouch for localhost, 127.0.0.1 and
-::1 only, and its key is on this machine only. To trust it:
-
-  Debian, Ubuntu   sudo cp {path} /usr/local/share/ca-certificates/ && sudo update-ca-certificates
-  Fedora, Arch     sudo trust anchor {path}
-  Chrome, Chromium certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n {name} -i {path}
-  Firefox          Settings, Privacy & Security, View Certificates, Authorities, Import
-  curl             curl --cacert {path} https://localhost:8443/
-  Node.js          NODE_EXTRA_CA_CERTS={path}
-
-To take the trust back:
-
-  Debian, Ubuntu   sudo rm /usr/local/share/ca-certificates/{PUBLIC_FILE} && sudo update-ca-certificates --fresh
-  Fedora, Arch     sudo trust anchor --remove {path}
-  Chrome, Chromium certutil -d sql:$HOME/.pki/nssdb -D -n {name}
-"
-    )
-}
-
-/// A word for the shell.
-fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
+    /// The certificate in `directory`, made or renewed where that is due or asked for.
+    ///
+    /// # Errors
+    /// There is no such directory, or what is in it cannot be used.
+    pub(crate) fn kept(
+        directory: Option<&Path>,
+        clock: &WallClock,
+        renewal: Renewal,
+    ) -> Result<Development, Fault> {
+        match directory {
+            Some(directory) => in_directory(directory, clock.seconds(), renewal),
+            None => Err(Fault::new(
+                IN_MEMORY,
+                "there is no place for it, for neither XDG_DATA_HOME nor HOME is set",
+            )),
+        }
     }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-fn in_directory(directory: &Path, now: u64) -> Result<Development, Fault> {
+fn in_directory(directory: &Path, now: u64, renewal: Renewal) -> Result<Development, Fault> {
     let mut maker = DirBuilder::new();
     maker
         .recursive(true)
@@ -136,8 +131,11 @@ fn in_directory(directory: &Path, now: u64) -> Result<Development, Fault> {
         put(&public, &certificate, 0o644, Present::Replace)?;
     }
     Ok(Development {
-        certificate: leaf_in(directory, &authority, now)?,
-        authority: Some(public),
+        certificate: leaf_in(directory, &authority, now, renewal)?,
+        files: Some(Files {
+            authority: public,
+            leaf: directory.join(LEAF_FILE),
+        }),
         warning: None,
     })
 }
@@ -162,11 +160,17 @@ fn authority_in(directory: &Path, now: u64) -> Result<Authority, Fault> {
     Authority::read(&path)?.ok_or_else(|| Fault::new(path.display().to_string(), "came and went"))
 }
 
-fn leaf_in(directory: &Path, authority: &Authority, now: u64) -> Result<Certificate, Fault> {
+fn leaf_in(
+    directory: &Path,
+    authority: &Authority,
+    now: u64,
+    renewal: Renewal,
+) -> Result<Certificate, Fault> {
     let path = directory.join(LEAF_FILE);
     let source = lanner_limits::PemSource::File(path.display().to_string());
     // Whatever is wrong with it, it is made anew: nobody has trusted it by itself.
-    if let Ok(certificate) = Certificate::read(&source, None)
+    if renewal == Renewal::WhenDue
+        && let Ok(certificate) = Certificate::read(&source, None)
         && certificate.key.cert.last() == Some(&authority.certificate.der)
         && is_fresh(certificate.validity, now)
         && is_private(&path)
@@ -461,7 +465,7 @@ mod tests {
         assert_eq!(files, 3, "nothing is left over");
         let second = open(&folder, NOW + DAY);
         assert_eq!(second.certificate.key.cert, first.certificate.key.cert);
-        let public = std::fs::read_to_string(second.authority.unwrap()).unwrap();
+        let public = std::fs::read_to_string(second.files.unwrap().authority).unwrap();
         assert!(public.starts_with("-----BEGIN CERTIFICATE-----\n") && !public.contains("KEY"));
     }
 
@@ -512,7 +516,7 @@ mod tests {
             another.certificate.key.cert[1],
             first.certificate.key.cert[1]
         );
-        let public = std::fs::read_to_string(another.authority.unwrap()).unwrap();
+        let public = std::fs::read_to_string(another.files.unwrap().authority).unwrap();
         assert_eq!(public, armoured(&another.certificate.key.cert[1]));
     }
 
@@ -563,7 +567,7 @@ mod tests {
             let clock = TestClock::new(NOW);
             let development = Development::open(directory.as_deref(), &clock.wall()).unwrap();
             assert!(development.warning.unwrap().contains("in memory"));
-            assert_eq!(development.authority, None);
+            assert!(development.files.is_none());
             let identity = Identity::Made(Box::new(development.certificate));
             let configurations = testing::configurations(testing::settings(identity), &clock);
             let setup = ClientSetup::new().build(testing::Authority::shared(), &clock);
@@ -608,12 +612,21 @@ mod tests {
     }
 
     #[test]
-    fn the_instructions_can_be_pasted() {
-        let text = trust_instructions(Path::new("/home/o'neil/a b.crt"));
-        assert!(
-            text.contains("sudo trust anchor '/home/o'\\''neil/a b.crt'"),
-            "{text}"
-        );
-        assert!(trust_instructions(Path::new("/d/a.crt")).contains("--cacert /d/a.crt "));
+    fn a_leaf_is_renewed_before_its_time_only_where_that_is_asked_for() {
+        let folder = Folder::new();
+        let first = open(&folder, NOW);
+        let directory = folder.path("data/lanner");
+        let kept = |renewal| {
+            let clock = TestClock::new(NOW).wall();
+            Development::kept(Some(&directory), &clock, renewal).unwrap()
+        };
+        let same = kept(Renewal::WhenDue).certificate.key.cert.clone();
+        assert_eq!(same, first.certificate.key.cert);
+        let renewed = kept(Renewal::Now).certificate.key.cert.clone();
+        assert_ne!(renewed[0], same[0]);
+        assert_eq!(renewed[1], same[1], "its authority may be trusted already");
+        assert_eq!(open(&folder, NOW).certificate.key.cert, renewed);
+        let nowhere = Development::kept(None, &TestClock::new(NOW).wall(), Renewal::Now);
+        assert!(nowhere.unwrap_err().to_string().contains("XDG_DATA_HOME"));
     }
 }

@@ -64,8 +64,12 @@ impl Keeper {
         if listener.tls.as_ref().is_some_and(|tls| tls.development) {
             let directory = development::data_directory(|name| std::env::var_os(name));
             let development = Development::open(directory.as_deref(), &clock)?;
-            if let Some(warning) = &development.warning {
-                tracing::warn!("{warning}");
+            match &development.warning {
+                Some(warning) => tracing::warn!("{warning}"),
+                None => tracing::info!(
+                    "{} has a certificate for developing with; `lanner dev-cert` says how to trust it",
+                    listener.url
+                ),
             }
             settings.default = Some(Identity::Made(Box::new(development.certificate)));
         }

@@ -9,6 +9,8 @@
 mod activation;
 mod clients;
 mod commands;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod development;
 mod forbidden;
 mod fronts;
 mod instruments;

@@ -10,20 +10,24 @@ use tracing_subscriber::filter::LevelFilter;
 pub(crate) const HELP: &str = "\
 lanner: an HTTP edge server
 
-    lanner                 serves the built-in welcome app on http://localhost:8080
+    lanner                 serves the built-in welcome app on http://localhost:8080 and https://localhost:8443
     lanner mirror          answers every request with what it received
     lanner limits          every setting: value, default, source, what it accepts, why
     lanner config          the values in effect and where each comes from
     lanner check           reads the settings, says what is wrong with them, and ends
+    lanner dev-cert        the certificate of https://localhost:8443: where it is, and how to trust it
     lanner version         the version
 
     --set NAME=VALUE       one setting, as often as needed: --set workers=2
     --log LEVEL            off, error, warn, info (the default), debug or trace; logs go to standard error
     --markdown             with `limits`: the table of settings as the README has it
+    --path                 with `dev-cert`: only the path of the authority to trust, for scripts
+    --renew                with `dev-cert`: a new certificate, of the same authority
     -h, --help             this text
     -V, --version          the version
 
 Settings also come from the environment: LANNER_LISTEN=http://*:80 LANNER_MAX_REQUEST_BODY=1MB lanner
+For HTTPS: LANNER_LISTEN=https://*:443 LANNER_TLS_CERT=chain.pem LANNER_TLS_KEY=key.pem lanner
 The command line wins over the environment. Names that do not exist and values out of range are errors.
 
 SIGTERM and SIGINT stop the server: what was begun is finished, for at most LANNER_SHUTDOWN_TIMEOUT; a second one ends
@@ -41,8 +45,18 @@ pub(crate) enum Command {
     Table,
     Config,
     Check,
+    DevelopmentCertificate(Wish),
     Version,
     Help,
+}
+
+/// What is wanted of the certificate for developing with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// A new one.
+    pub(crate) renew: bool,
+    /// The authority's path and nothing else.
+    pub(crate) path: bool,
 }
 
 /// What the command line says.
@@ -61,6 +75,7 @@ impl Arguments {
         let mut settings = Vec::new();
         let mut log = LevelFilter::INFO;
         let mut markdown = false;
+        let mut wish = Wish::default();
         while let Some(argument) = parser.next().map_err(usage)? {
             match argument {
                 Short('h') | Long("help") => command = Some(Command::Help),
@@ -68,6 +83,8 @@ impl Arguments {
                 Long("set") => settings.push(setting(text(&mut parser)?)?),
                 Long("log") => log = level(&text(&mut parser)?)?,
                 Long("markdown") => markdown = true,
+                Long("path") => wish.path = true,
+                Long("renew") => wish.renew = true,
                 Value(word) if command.is_none() => {
                     command = Some(command_of(&word.string().map_err(usage)?)?)
                 }
@@ -76,15 +93,31 @@ impl Arguments {
                 other => return Err(usage(other.unexpected())),
             }
         }
-        let command = match (command.unwrap_or(Command::Welcome), markdown) {
-            (command, false) => command,
-            (Command::Limits, true) => Command::Table,
-            (command @ (Command::Help | Command::Version), true) => command,
-            _ => {
-                return Err(Failure::Usage(
-                    "--markdown belongs to `lanner limits`".to_owned(),
-                ));
+        let command = command.unwrap_or(Command::Welcome);
+        let asks = matches!(command, Command::Help | Command::Version);
+        let of_limits = asks || command == Command::Limits;
+        let of_certificate = asks || matches!(command, Command::DevelopmentCertificate(_));
+        for (given, fits, words) in [
+            (markdown, of_limits, "--markdown belongs to `lanner limits`"),
+            (
+                wish.path,
+                of_certificate,
+                "--path belongs to `lanner dev-cert`",
+            ),
+            (
+                wish.renew,
+                of_certificate,
+                "--renew belongs to `lanner dev-cert`",
+            ),
+        ] {
+            if given && !fits {
+                return Err(Failure::Usage(words.to_owned()));
             }
+        }
+        let command = match command {
+            Command::Limits if markdown => Command::Table,
+            Command::DevelopmentCertificate(_) => Command::DevelopmentCertificate(wish),
+            command => command,
         };
         Ok(Self {
             command,
@@ -100,6 +133,7 @@ fn command_of(word: &str) -> Result<Command, Failure> {
         "limits" => Command::Limits,
         "config" => Command::Config,
         "check" => Command::Check,
+        "dev-cert" => Command::DevelopmentCertificate(Wish::default()),
         "version" => Command::Version,
         "help" => Command::Help,
         _ => return Err(Failure::Usage(format!("{word:?} is not a command"))),
@@ -194,11 +228,25 @@ mod tests {
             "--help limits",
             "mirror -h",
             "limits --markdown -h",
+            "dev-cert --renew -h",
         ] {
             assert_eq!(read(line).unwrap().command, Command::Help, "{line}");
         }
         assert_eq!(read("-V").unwrap().command, Command::Version);
         assert_eq!(read("limits --markdown").unwrap().command, Command::Table);
+    }
+
+    #[test]
+    fn what_is_wanted_of_the_certificate_may_be_said_on_either_side_of_the_command() {
+        for (line, renew, path) in [
+            ("dev-cert", false, false),
+            ("dev-cert --path", false, true),
+            ("--renew dev-cert", true, false),
+            ("--renew dev-cert --path", true, true),
+        ] {
+            let wish = Command::DevelopmentCertificate(Wish { renew, path });
+            assert_eq!(read(line).unwrap().command, wish, "{line}");
+        }
     }
 
     #[test]
@@ -213,6 +261,10 @@ mod tests {
             ("--log loud", "loud"),
             ("--log 3", "3"),
             ("--markdown", "--markdown"),
+            ("dev-cert --markdown", "--markdown"),
+            ("limits --path", "--path"),
+            ("--renew", "--renew"),
+            ("dev-certs", "dev-certs"),
             ("--help=yes", "yes"),
             ("-x", "-x"),
         ] {

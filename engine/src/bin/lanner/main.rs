@@ -2,13 +2,14 @@
 //!
 //! Each file beside this one is one part of that: `arguments` and `settings` come in, `welcome` and `mirror` are the
 //! apps (what they share is in `instrument`, `picture` and `refusal`), `serving` runs one of them until `signals` ends
-//! it, and `report` prints the tables. What goes wrong is a `Failure`, one line a mistake and an exit code. Everything
+//! it, `report` prints the tables, and `development` tells of the certificate for developing with. What goes wrong is a `Failure`, one line a mistake and an exit code. Everything
 //! else is the library's.
 
 // They panic where nobody listens any more: what is printed goes through `output`, `failure` or the log.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
+mod development;
 mod failure;
 mod instrument;
 mod log_writer;
@@ -51,6 +52,7 @@ fn run() -> Result<(), Failure> {
         Command::Limits => output::print(&report::limits(&settings::resolve(settings)?)),
         Command::Config => output::print(&report::config(&settings::resolve(settings)?)),
         Command::Check => output::print(&report::check(&settings::resolve(settings)?)),
+        Command::DevelopmentCertificate(wish) => output::print(&development::told(wish)?),
         Command::Welcome => {
             serving::serve(settings::resolve(settings)?, log, |_| Welcome::default())
         }
