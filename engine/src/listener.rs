@@ -254,7 +254,11 @@ fn wanted(limits: &Limits) -> io::Result<Vec<Listener>> {
         inherited::activation()?
     };
     if passed.is_empty() {
-        return Ok(limits.listeners.clone());
+        let mut listeners = limits.listeners.clone();
+        // A build without TLS needs no settings either.
+        let has_tls = cfg!(any(feature = "aws-lc-rs", feature = "ring"));
+        listeners.retain(|one| has_tls || !one.automatic || one.tls.is_none());
+        return Ok(listeners);
     }
     let listener = |(name, descriptor)| Listener::new(name, ListenUrl::Fd(descriptor), limits);
     Ok(passed.into_iter().map(listener).collect())

@@ -42,8 +42,10 @@ const TIMEOUT_MIN: Duration = millis(1);
 knobs! {
     /// Where to listen: `http://*:80`, `https://*:443`, `http://127.0.0.1:8080`, `unix:/run/lanner.sock?mode=0660`, `fd:3`,
     /// `systemd:NAME`. Without a word from the operator only this machine can connect: a server that is reachable from
-    /// everywhere should be so because somebody said so. Names for listeners come from `LANNER_LISTENER__NAME__URL`.
-    listen "LANNER_LISTEN" "server.listen": Vec<ListenUrl> = Vec::new() => "http://localhost:8080", Urls;
+    /// everywhere should be so because somebody said so. Only there is HTTPS without a certificate of the operator's: it has
+    /// one for developing with, which `lanner dev-cert` tells of. Names for listeners come from `LANNER_LISTENER__NAME__URL`.
+    listen "LANNER_LISTEN" "server.listen": Vec<ListenUrl> = Vec::new() => "http://localhost:8080,https://localhost:8443",
+        Urls;
 
     /// Threads that serve, each with its own listeners, driver, wheel and app. One for each CPU that the process may use:
     /// more only take turns, fewer leave CPUs idle.
@@ -468,10 +470,15 @@ impl Limits {
 
     /// What is listened on where nothing is configured.
     pub(crate) fn automatic_listeners(&self) -> Vec<Listener> {
-        vec![Listener {
-            automatic: true,
-            ..Listener::new("0", listen::DEFAULT, self)
-        }]
+        let automatic = |(number, url): (usize, &ListenUrl)| {
+            let mut listener = Listener::new(number.to_string(), url.clone(), self);
+            listener.automatic = true;
+            if let Some(tls) = &mut listener.tls {
+                tls.development = !tls.has_certificate();
+            }
+            listener
+        };
+        listen::DEFAULT.iter().enumerate().map(automatic).collect()
     }
 
     /// The table's defaults with zero where `auto` stands: never to leave the crate.

@@ -10,12 +10,19 @@ pub(crate) const LISTENERS_MAX: usize = 64;
 /// A socket's path and its closing zero must fit `sun_path`, which has 108 bytes.
 const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Where nothing is configured.
-pub(crate) const DEFAULT: ListenUrl = ListenUrl::Tcp {
-    scheme: Scheme::Http,
-    host: Host::Localhost,
-    port: 8080,
-};
-pub(crate) const DEFAULT_TEXT: &str = "http://localhost:8080";
+pub(crate) const DEFAULT: [ListenUrl; 2] = [
+    ListenUrl::Tcp {
+        scheme: Scheme::Http,
+        host: Host::Localhost,
+        port: 8080,
+    },
+    ListenUrl::Tcp {
+        scheme: Scheme::Https,
+        host: Host::Localhost,
+        port: 8443,
+    },
+];
+pub(crate) const DEFAULT_TEXT: &str = "http://localhost:8080,https://localhost:8443";
 
 /// What to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -341,7 +348,7 @@ mod tests {
             assert_eq!(ListenUrl::parse(text), Ok(url.clone()), "{text}");
             assert_eq!(url.to_string(), text);
         }
-        assert_eq!(ListenUrl::parse(DEFAULT_TEXT), Ok(DEFAULT));
+        assert_eq!(Urls.parse(DEFAULT_TEXT), Ok(DEFAULT.to_vec()));
     }
 
     #[test]

@@ -68,15 +68,38 @@ fn listeners(resolved: &Resolved) -> Vec<(&str, String)> {
 #[test]
 fn without_a_word_the_server_listens_on_this_machine_only() {
     let resolved = resolve(&[], &[]).unwrap();
-    assert_eq!(
-        resolved.limits.listeners[0].url,
-        ListenUrl::Tcp {
-            scheme: Scheme::Http,
-            host: Host::Localhost,
-            port: 8080
+    let [plain, secure] = resolved.limits.listeners.as_slice() else {
+        panic!("{:?}", resolved.limits.listeners);
+    };
+    for (listener, scheme, port) in [(plain, Scheme::Http, 8080), (secure, Scheme::Https, 8443)] {
+        let host = Host::Localhost;
+        assert_eq!(listener.url, ListenUrl::Tcp { scheme, host, port });
+        assert!(listener.automatic);
+    }
+    assert_eq!(plain.tls, None);
+    let tls = secure.tls.as_ref().unwrap();
+    assert!(tls.development && tls.cert.is_none() && tls.has_certificate());
+}
+
+#[test]
+fn the_automatic_listener_shows_the_certificate_of_every_listener_where_there_is_one() {
+    for given in [CERT, ("LANNER_TLS_CERT_DIR", "/certs")] {
+        let secure = listener("1", &[given]);
+        assert!(secure.automatic && !secure.tls.unwrap().development);
+    }
+}
+
+#[test]
+fn what_was_configured_is_not_automatic_and_has_no_certificate_for_developing_with() {
+    for settings in [
+        &[CERT, ("LANNER_LISTEN", "http://*:80,https://*:443")][..],
+        &[CERT, ("LANNER_LISTENER__A__URL", "https://localhost:8443")],
+    ] {
+        for listener in resolve(settings, &[]).unwrap().limits.listeners {
+            assert!(!listener.automatic);
+            assert!(listener.tls.is_none_or(|tls| !tls.development));
         }
-    );
-    assert_eq!(resolved.limits.listeners.len(), 1);
+    }
 }
 
 #[test]

@@ -40,6 +40,11 @@ fn help_and_version_need_no_valid_settings() {
         ),
         (&["version"], concat!("lanner ", env!("CARGO_PKG_VERSION"))),
         (&["limits", "--markdown"], "| `LANNER_WORKERS` | `auto` |"),
+        (
+            &["limits", "--markdown"],
+            "| `LANNER_LISTENER__NAME__TLS_CERT` |",
+        ),
+        (&["--help"], "lanner dev-cert"),
     ] {
         let output = run(arguments, &wrong);
         assert!(
@@ -102,7 +107,7 @@ fn config_prints_effective_values_with_their_sources_and_the_command_line_wins()
     );
     assert_eq!(
         line("LANNER_LISTEN="),
-        "LANNER_LISTEN=http://localhost:8080 default"
+        "LANNER_LISTEN=http://localhost:8080,https://localhost:8443 default"
     );
     assert!(line("LANNER_MAX_CONNECTIONS=").ends_with(" default, from the machine"));
 }

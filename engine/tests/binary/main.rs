@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod activation;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod automatic;
 mod clients;
 mod commands;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]

@@ -65,11 +65,8 @@ fn page(server: &ServerInfo) -> String {
     let base = server
         .addresses
         .iter()
-        .find_map(lanner::BoundAddress::tcp)
-        .map_or_else(
-            || "http://localhost".to_owned(),
-            |address| format!("http://{address}"),
-        );
+        .find(|address| address.tcp().is_some())
+        .map_or_else(|| "http://localhost".to_owned(), ToString::to_string);
     PAGE.replace("{version}", env!("CARGO_PKG_VERSION"))
         .replace("{driver}", &escaped(server.driver))
         .replace("{reason}", &escaped(server.driver_reason))
