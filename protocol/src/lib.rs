@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chunked;
+pub mod client;
 mod connection;
 mod end_reason;
 pub mod field;

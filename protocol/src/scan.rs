@@ -227,7 +227,7 @@ pub(crate) struct SectionScan {
 
 impl SectionScan {
     #[cfg_attr(not(test), allow(unused_variables))]
-    fn beginning_at(base: usize, before: &SectionScan) -> SectionScan {
+    pub(crate) fn beginning_at(base: usize, before: &SectionScan) -> SectionScan {
         let base = base as u32;
         SectionScan {
             base,

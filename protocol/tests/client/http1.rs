@@ -1,0 +1,9 @@
+//! HTTP/1.1.
+
+mod driver;
+mod framing;
+mod heads;
+mod persistence;
+mod properties;
+mod requests;
+mod with_server;
