@@ -11,6 +11,7 @@
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http1;
+pub mod http2;
 mod request;
 mod response;
 mod send_error;

@@ -16,7 +16,7 @@ pub mod error_code;
 pub mod flood;
 pub mod frame;
 pub mod priority;
-mod request;
+pub(crate) mod request;
 pub mod settings;
 mod stream;
 mod streams;

@@ -3,12 +3,12 @@
 //!
 //! Decoding is HPACK's. What happens to the stream of a request that is none is the connection's.
 
-mod field;
+pub(crate) mod field;
 mod malformed;
 mod trailers;
 
 pub use malformed::Malformed;
-pub(super) use trailers::TrailerFields;
+pub(crate) use trailers::TrailerFields;
 
 use super::priority::Priority;
 use crate::field::{is_named, is_token, list};
@@ -28,7 +28,7 @@ const FIELD_OVERHEAD: usize = 32;
 
 /// Why a field section is not handed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Rejected {
+pub(crate) enum Rejected {
     /// The stream is reset.
     Malformed(Malformed),
     /// The client is answered.

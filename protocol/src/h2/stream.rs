@@ -29,8 +29,8 @@ use lanner_limits::{MinRate, Moment, ReadRate, Trip, WriteRate};
 /// Which stream. A place is used again; the number, which is not, tells the next stream there from this one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct StreamKey {
-    pub(super) id: u32,
-    pub(super) place: u16,
+    pub(crate) id: u32,
+    pub(crate) place: u16,
 }
 
 impl StreamKey {

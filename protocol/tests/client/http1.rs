@@ -7,3 +7,5 @@ mod persistence;
 mod properties;
 mod requests;
 mod with_server;
+
+pub(crate) use driver::limits;

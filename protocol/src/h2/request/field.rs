@@ -25,7 +25,7 @@ const NAME: [bool; 256] = {
 
 /// Judges a field that is no pseudo-field.
 #[inline]
-pub(super) fn judge(field: &Field, text: &[u8]) -> Result<(), Malformed> {
+pub(crate) fn judge(field: &Field, text: &[u8]) -> Result<(), Malformed> {
     let value = field.span.value.slice(text);
     match field.name {
         None => judge_name(field.span.name.slice(text))?,

@@ -9,7 +9,7 @@ use crate::misbehaviour::Misbehaviour;
 use lanner_limits::Trip;
 
 /// Takes the fields of a trailer section as they are decoded; spans are relative to the decoded text.
-pub(in crate::h2) struct TrailerFields<'a> {
+pub(crate) struct TrailerFields<'a> {
     fields: &'a mut Vec<FieldSpan>,
     fields_max: usize,
     rejected: Option<Rejected>,
@@ -17,7 +17,7 @@ pub(in crate::h2) struct TrailerFields<'a> {
 
 impl<'a> TrailerFields<'a> {
     /// `fields` is emptied first and keeps its memory.
-    pub(in crate::h2) fn new(fields: &'a mut Vec<FieldSpan>, fields_max: usize) -> Self {
+    pub(crate) fn new(fields: &'a mut Vec<FieldSpan>, fields_max: usize) -> Self {
         fields.clear();
         Self {
             fields,
@@ -26,7 +26,7 @@ impl<'a> TrailerFields<'a> {
         }
     }
 
-    pub(in crate::h2) fn take(&mut self, field: Field, text: &[u8]) {
+    pub(crate) fn take(&mut self, field: Field, text: &[u8]) {
         if self.rejected.is_none() {
             self.rejected = self.judge(&field, text).err();
             self.fields.push(field.span);
@@ -49,7 +49,7 @@ impl<'a> TrailerFields<'a> {
     }
 
     /// What the section came to.
-    pub(in crate::h2) fn judge_all(self, decoded: &Decoded) -> Result<(), Rejected> {
+    pub(crate) fn judge_all(self, decoded: &Decoded) -> Result<(), Rejected> {
         match (self.rejected, decoded.exceeded) {
             (Some(rejected), _) => Err(rejected),
             (None, Some(Exceeded::FieldBytes)) => Err(Trip::HeaderField.into()),
