@@ -91,6 +91,7 @@ const fn section_of(misbehaviour: Misbehaviour) -> &'static str {
         | M::BareCarriageReturn
         | M::SpaceBeforeFirstField
         | M::TlsOnCleartext
+        | M::CleartextOnTls
         | M::Http2Preface => "RFC 9112 section 2.2",
         M::InvalidVersion | M::UnsupportedVersion => "RFC 9112 section 2.3",
         M::InvalidRequestLine
@@ -103,7 +104,8 @@ const fn section_of(misbehaviour: Misbehaviour) -> &'static str {
         | M::InvalidHost
         | M::HostMismatch
         | M::SchemeMismatch
-        | M::HostNotAllowed => "RFC 9112 section 3",
+        | M::HostNotAllowed
+        | M::Misdirected => "RFC 9112 section 3",
         M::MissingColon | M::SpaceBeforeColon => "RFC 9112 section 5.1",
         M::ObsoleteFold => "RFC 9112 section 5.2",
         M::ControlByte | M::InvalidFieldValue => "RFC 9110 section 5.5",
