@@ -1,31 +1,51 @@
 //! The hyper server we measure ourselves against: `/hello` as text/plain on one current-thread tokio runtime, set up as
-//! hyper's own documentation advises for speed. It bounds nothing and times nothing out (no timer is installed), which
-//! flatters its figures and is right for a rival.
+//! hyper's own documentation advises for speed. It speaks HTTP/1.1, or HTTP/2 to clients that know it beforehand, or over TLS
+//! (`tls.rs`) what was agreed there. It bounds nothing and times nothing out (no timer is installed), which flatters its
+//! figures and is right for a rival.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+mod tls;
+
+/// What is spoken on every connection.
+#[derive(Clone)]
+enum Speech {
+    Http1,
+    Http2,
+    Secure(TlsAcceptor),
+}
 
 fn main() -> ExitCode {
-    let port = std::env::args()
-        .nth(1)
-        .and_then(|word| word.parse::<u16>().ok());
-    let Some(port) = port else {
-        eprintln!("usage: hyper-hello PORT");
-        return ExitCode::from(2);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let Some(port) = words.first().and_then(|word| word.parse::<u16>().ok()) else {
+        return usage();
     };
-    match serve(port) {
+    let speech = match words[1..] {
+        [] => Ok(Speech::Http1),
+        ["http2"] => Ok(Speech::Http2),
+        ["tls", certificate, key] => {
+            tls::acceptor(Path::new(certificate), Path::new(key)).map(Speech::Secure)
+        }
+        _ => return usage(),
+    };
+    match speech.and_then(|speech| serve(port, &speech)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hyper-hello: port {port}: {error}");
@@ -34,7 +54,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(port: u16) -> io::Result<()> {
+fn usage() -> ExitCode {
+    eprintln!("usage: hyper-hello PORT [http2 | tls CERTIFICATE KEY]");
+    ExitCode::from(2)
+}
+
+fn serve(port: u16, speech: &Speech) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
@@ -45,7 +70,14 @@ fn serve(port: u16) -> io::Result<()> {
             if let Ok((stream, _)) = listener.accept().await {
                 // Small answers must not wait for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(connection(stream));
+                // Tasks of their own types: a connection without TLS is no larger for those with.
+                match speech {
+                    Speech::Http1 => tokio::spawn(http1_connection(TokioIo::new(stream))),
+                    Speech::Http2 => tokio::spawn(http2_connection(TokioIo::new(stream))),
+                    Speech::Secure(acceptor) => {
+                        tokio::spawn(secure_connection(acceptor.clone(), stream))
+                    }
+                };
             }
             // `accept` spends tokio's cooperative budget, so this loop yields to the connections by itself.
         }
@@ -60,14 +92,27 @@ fn listen(port: u16) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-async fn connection(stream: TcpStream) {
+async fn secure_connection(acceptor: TlsAcceptor, stream: TcpStream) {
+    // A failed handshake ends the client's own connection.
+    if let Ok(stream) = acceptor.accept(stream).await {
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => http2_connection(TokioIo::new(stream)).await,
+            _ => http1_connection(TokioIo::new(stream)).await,
+        }
+    }
+}
+
+async fn http1_connection(io: impl Read + Write + Unpin) {
     let mut http = http1::Builder::new();
     // Without it every pipelined answer is a write of its own.
     http.pipeline_flush(true);
     // An error here is a client that left or spoke nonsense; both only end its own connection.
-    let _ = http
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
-        .await;
+    let _ = http.serve_connection(io, service_fn(answer)).await;
+}
+
+async fn http2_connection(io: impl Read + Write + Unpin) {
+    let http = http2::Builder::new(TokioExecutor::new());
+    let _ = http.serve_connection(io, service_fn(answer)).await;
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
