@@ -14,6 +14,7 @@ use crate::scenario::Part;
 use crate::server::Server;
 use crate::steal::Steal;
 use crate::table::Table;
+use crate::wire::Demand;
 
 /// Sent before recording begins, by the honest client.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -38,7 +39,11 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
     let cores = [plan.server_core, plan.client_core];
     let steal = Steal::read(cores);
     for recipe in recipes {
-        let server = Server::start(recipe, plan, false)?;
+        if let Some(objection) = recipe.objection(Demand::PLAIN) {
+            table.note(format!("{} is left out: {objection}.", recipe.name));
+            continue;
+        }
+        let server = Server::start(recipe, plan, Demand::PLAIN)?;
         let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
         let attack = slowloris(plan, &server, part)?;
         let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;

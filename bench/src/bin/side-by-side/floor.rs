@@ -4,6 +4,7 @@
 use crate::recipe::Recipe;
 use crate::scenario::Shape;
 use crate::table::median;
+use crate::wire::Wire;
 
 /// What a server's requests cost, round by round.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ impl Cost<'_> {
 /// The rival that a floor must be below, and its cost as a share of that rival's at the most.
 fn bar(shape: Shape) -> Option<(&'static str, f64)> {
     match shape {
+        // No floor speaks anything else.
+        Shape { wire, .. } if wire != Wire::Http1 => None,
         Shape { close: true, .. }
         | Shape {
             shares_core: true, ..
@@ -93,12 +96,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const C64: Shape = Shape {
-        connections: 64,
-        depth: 1,
-        close: false,
-        shares_core: false,
-    };
+    const C64: Shape = Shape::PLAIN;
 
     fn recipes() -> Vec<Recipe> {
         [
@@ -178,6 +176,10 @@ mod tests {
             Shape { close: true, ..C64 },
             Shape {
                 shares_core: true,
+                ..C64
+            },
+            Shape {
+                wire: Wire::Https1,
                 ..C64
             },
         ] {

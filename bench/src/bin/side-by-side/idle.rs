@@ -1,4 +1,4 @@
-//! Memory of idle keep-alive connections: each server started afresh, the same connections held, everything of its processes
+//! Memory of idle connections: each server started afresh, the same connections held, everything of its processes
 //! summed.
 
 use std::io::{BufRead, BufReader};
@@ -15,6 +15,7 @@ use crate::recipe::Recipe;
 use crate::server::Server;
 use crate::summary::Column;
 use crate::table::Table;
+use crate::wire::{Demand, Wire};
 
 /// How long opening the connections, or letting them go, may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -24,7 +25,12 @@ pub(crate) fn measure(
     plan: &Plan,
     recipes: &[Recipe],
     connections: usize,
+    wire: Wire,
 ) -> Result<(Table, Column), Failure> {
+    let demand = Demand {
+        wire,
+        ..Demand::PLAIN
+    };
     let head = [
         "server",
         "RSS KiB before",
@@ -37,7 +43,11 @@ pub(crate) fn measure(
     let mut first = None;
     let mut grown = Vec::new();
     for recipe in recipes {
-        let (before, held) = measure_one(plan, recipe, connections)?;
+        if let Some(objection) = recipe.objection(demand) {
+            table.note(format!("{} is left out: {objection}.", recipe.name));
+            continue;
+        }
+        let (before, held) = measure_one(plan, recipe, connections, demand)?;
         let first = *first.get_or_insert(held.rss_kib);
         let growth = held.rss_kib.saturating_sub(before.rss_kib) * 1024;
         let growth = growth as f64 / connections as f64;
@@ -56,23 +66,35 @@ pub(crate) fn measure(
         );
     }
     table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
-    Ok((table, Column::of_idle(connections, grown)))
+    Ok((table, Column::of_idle(connections, wire, grown)))
 }
 
 fn measure_one(
     plan: &Plan,
     recipe: &Recipe,
     connections: usize,
+    demand: Demand,
 ) -> Result<(Memory, Memory), Failure> {
-    let server = Server::start(recipe, plan, false)?;
+    let server = Server::start(recipe, plan, demand)?;
     let before = memory(server.id());
-    let mut command = pinned_to(plan.client_core, plan.programs.join("idle"));
+    let program = match demand.wire {
+        Wire::Http1 => "idle",
+        _ => "hold",
+    };
+    let mut command = pinned_to(plan.client_core, plan.programs.join(program));
     command.args([
         "--addr",
         &server.address.to_string(),
         "--connections",
         &connections.to_string(),
     ]);
+    if demand.wire.is_secure() {
+        let certificate = plan.credentials.certificate();
+        command.arg("--certificate").arg(certificate);
+    }
+    if demand.wire.is_http2() {
+        command.arg("--http2");
+    }
     // They are held until the client's standard input ends.
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut client = Pinned::start(

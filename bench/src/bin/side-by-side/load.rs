@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use lanner_loadtest::arguments::Failure;
 
 use crate::floor::{self, Cost};
+use crate::generator::{Outcome, Target};
 use crate::recipe::Recipe;
-use crate::scenario::Shape;
+use crate::scenario::{Scenario, Shape};
 use crate::scripts::Scripts;
 use crate::server::Server;
 use crate::shuffle::Shuffle;
 use crate::steal::Steal;
 use crate::summary::Column;
 use crate::table::{Table, median};
-use crate::{Plan, process_tree, wrk};
+use crate::{Plan, generator, process_tree};
 
 /// Load before the first round: caches, pools and the branch predictor.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub(crate) struct Measured {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rounds {
     cpu_micros: Vec<f64>,
-    requests_per_second: Vec<f64>,
+    per_second: Vec<f64>,
     /// Share of the server's core that it used.
     busy_percent: Vec<f64>,
     errors: Vec<u64>,
@@ -44,7 +45,7 @@ struct Rounds {
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     cpu_micros: f64,
-    requests_per_second: f64,
+    per_second: f64,
     busy_percent: f64,
     errors: u64,
 }
@@ -53,11 +54,17 @@ struct Figures {
 pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<Measured, Failure> {
     let (left_out, recipes): (Vec<&Recipe>, Vec<&Recipe>) = recipes
         .iter()
-        .partition(|recipe| recipe.objection(shape).is_some());
+        .partition(|recipe| recipe.objection(shape.demand()).is_some());
+    if recipes.is_empty() {
+        return Err(Failure::Run(format!(
+            "no server is left for {}",
+            Scenario::Load(shape)
+        )));
+    }
     let scripts = Scripts::write()?;
     let servers = recipes
         .iter()
-        .map(|recipe| Ok(Server::start(recipe, plan, shape.close)?))
+        .map(|recipe| Ok(Server::start(recipe, plan, shape.demand())?))
         .collect::<Result<Vec<_>, Failure>>()?;
     for (server, recipe) in servers.iter().zip(&recipes) {
         retried(&recipe.name, || {
@@ -90,7 +97,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
                 round + 1,
                 plan.rounds,
                 figures.cpu_micros,
-                figures.requests_per_second,
+                figures.per_second,
                 stolen[0],
                 stolen[1],
             );
@@ -105,12 +112,12 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
             cpu_micros: &rounds.cpu_micros,
         })
         .collect();
-    let mut table = tabulate(&costs, &rounds, &servers);
+    let mut table = tabulate(shape, &costs, &rounds, &servers);
     for verdict in floor::verdicts(&costs, shape) {
         table.note(verdict);
     }
     for recipe in left_out {
-        let objection = recipe.objection(shape).unwrap_or_default();
+        let objection = recipe.objection(shape.demand()).unwrap_or_default();
         table.note(format!("{} is left out: {objection}.", recipe.name));
     }
     table.note(format!(
@@ -148,16 +155,22 @@ fn load(
     shape: Shape,
     time: Duration,
     scripts: &Scripts,
-) -> Result<wrk::Outcome, Failure> {
+) -> Result<Outcome, Failure> {
     let core = match shape.shares_core {
         true => plan.server_core,
         false => plan.client_core,
     };
-    let outcome = wrk::run(core, server.address, shape, plan.mixed_heads, time, scripts)?;
-    match outcome.requests {
+    let target = Target {
+        address: server.address,
+        shape,
+        time,
+        scripts,
+    };
+    let outcome = generator::run(plan, &target, core)?;
+    match outcome.done {
         0 => Err(Failure::Run(format!(
-            "{} answered nothing to wrk",
-            server.address
+            "{} answered nothing, with {} errors",
+            server.address, outcome.errors
         ))),
         _ => Ok(outcome),
     }
@@ -174,37 +187,39 @@ fn one_round(
     let elapsed = start.elapsed().as_secs_f64();
     let cpu = process_tree::cpu_seconds(server.id()) - cpu;
     Ok(Figures {
-        cpu_micros: cpu * 1e6 / outcome.requests as f64,
-        requests_per_second: outcome.requests as f64 / outcome.seconds,
+        cpu_micros: cpu * 1e6 / outcome.done as f64,
+        per_second: outcome.done as f64 / outcome.seconds,
         busy_percent: cpu * 100.0 / elapsed,
-        errors: outcome.bad_statuses + outcome.socket_errors,
+        errors: outcome.errors,
     })
 }
 
 impl Rounds {
     fn push(&mut self, figures: Figures) {
         self.cpu_micros.push(figures.cpu_micros);
-        self.requests_per_second.push(figures.requests_per_second);
+        self.per_second.push(figures.per_second);
         self.busy_percent.push(figures.busy_percent);
         self.errors.push(figures.errors);
     }
 
     fn truncate(&mut self, rounds: usize) {
         self.cpu_micros.truncate(rounds);
-        self.requests_per_second.truncate(rounds);
+        self.per_second.truncate(rounds);
         self.busy_percent.truncate(rounds);
         self.errors.truncate(rounds);
     }
 }
 
-fn tabulate(costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
+fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
+    let unit = shape.unit();
+    let (cost_each, pace) = (format!("CPU us/{unit}"), format!("{unit}s/s"));
     let head = [
         "server",
-        "CPU us/request",
+        &cost_each,
         "least - most",
         "ratio",
         "to its floor",
-        "requests/s",
+        &pace,
         "core busy",
         "errors",
         "RSS KiB",
@@ -226,7 +241,7 @@ fn tabulate(costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table 
             format!("{:.3}", cost.ratio(&costs[0])),
             cost.over_floor(costs)
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
-            format!("{:.0}", middle(&own.requests_per_second)),
+            format!("{:.0}", middle(&own.per_second)),
             format!("{:.0} %", middle(&own.busy_percent)),
             own.errors.iter().sum::<u64>().to_string(),
             process_tree::memory(servers[index].id())
@@ -271,7 +286,7 @@ mod tests {
     fn a_round_that_is_not_whole_leaves_no_trace() {
         let figures = |errors| Figures {
             cpu_micros: 1.0,
-            requests_per_second: 2.0,
+            per_second: 2.0,
             busy_percent: 3.0,
             errors,
         };

@@ -10,6 +10,11 @@
 //!
 //!     target/release/side-by-side all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
 //!
+//! and HTTP/2 and TLS, every server with the same certificate, suite and key exchange:
+//!
+//!     target/release/side-by-side lanner-epoll lanner-uring nginx h2o hyper \
+//!         --scenarios h2c-16x32,h2c-64x1,h2-tls-16x32,h2-tls-64x1,https64,handshake,handshake-pq,resumed,idle-tls,idle-h2c
+//!
 //! What is measured is in `load.rs` (requests), `idle.rs` (memory) and `attack.rs` (slow clients); this file reads the command
 //! line and prints.
 
@@ -20,14 +25,22 @@ use std::time::Duration;
 use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
 use lanner_loadtest::descriptors;
 
+use crate::credentials::Credentials;
 use crate::recipe::{BUILT_IN, Recipe};
 use crate::scenario::Scenario;
 use crate::server::Server;
 use crate::summary::Column;
+use crate::wire::Demand;
 
 mod attack;
 mod child;
+mod credentials;
+mod curl;
+mod directory;
 mod floor;
+mod generator;
+mod h2load;
+mod handshakes;
 mod idle;
 mod json;
 mod load;
@@ -40,6 +53,7 @@ mod shuffle;
 mod steal;
 mod summary;
 mod table;
+mod wire;
 mod wrk;
 
 const PROGRAM: Program = Program {
@@ -48,8 +62,9 @@ const PROGRAM: Program = Program {
     words: Some((
         "SERVER",
         "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
-         floor-ring, nginx, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} filled in, \
-         leading VARIABLE=value words become its environment. It must answer /hello as the others do. Without any: \
+         floor-ring, nginx, h2o, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} filled in \
+         (for TLS {cert} and {key} too, files in PEM, and {scheme}, http or https), leading VARIABLE=value words become its \
+         environment. It must answer /hello as the others do. Without any: \
          lanner-epoll, lanner-monoio, nginx and hyper.",
     )),
     flags: &[
@@ -59,7 +74,10 @@ const PROGRAM: Program = Program {
             default: Some("c64,c1000,x16"),
             about: "Of cN (N connections), sameN (N connections, the load on the servers' core), xN (64 connections, N \
                     requests pipelined), close (a connection a request), \
-                    idleN (memory of N idle connections), slowloris, slowloris-body.",
+                    h2c-CxS and h2-tls-CxS (HTTP/2, C connections with S streams each, in cleartext or over TLS), httpsN, \
+                    handshake, handshake-pq (X25519MLKEM768) and resumed (TLS handshakes without a request), \
+                    idleN, idle-tlsN, idle-h2cN, idle-h2-tlsN (memory of N idle connections), slowloris, \
+                    slowloris-body.",
         },
         Flag {
             name: "rounds",
@@ -77,7 +95,7 @@ const PROGRAM: Program = Program {
             name: "heads",
             value: Some("MIX"),
             default: Some("plain"),
-            about: "plain: wrk's own head; mixed: several, in turn.",
+            about: "What wrk sends. plain: its own head; mixed: several, in turn. (h2load always sends its own.)",
         },
         Flag {
             name: "attackers",
@@ -135,6 +153,7 @@ struct Plan {
     client_core: usize,
     /// Where the other programs of this build are.
     programs: PathBuf,
+    credentials: Credentials,
 }
 
 fn main() -> ExitCode {
@@ -153,7 +172,7 @@ fn main() -> ExitCode {
         let connections = scenarios.iter().map(|scenario| scenario.connections());
         descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
         print_circumstances(&plan);
-        let recipes = without_refusals(recipes, &plan)?;
+        let recipes = without_refusals(recipes, &plan, &scenarios)?;
         let mut columns = Vec::new();
         let outcome = scenarios
             .iter()
@@ -179,8 +198,8 @@ fn measure(
             columns.push(measured.column);
             (measured.table, measured.failure)
         }
-        Scenario::Idle { connections } => {
-            let (table, column) = idle::measure(plan, recipes, connections)?;
+        Scenario::Idle { connections, wire } => {
+            let (table, column) = idle::measure(plan, recipes, connections, wire)?;
             columns.push(column);
             (table, None)
         }
@@ -221,6 +240,7 @@ fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         server_core: arguments.count("server-core", 0..=4095)?,
         client_core: arguments.count("client-core", 0..=4095)?,
         programs: program.parent().map(PathBuf::from).unwrap_or_default(),
+        credentials: Credentials::make()?,
     };
     if plan.server_core == plan.client_core {
         return Err(Failure::Usage(
@@ -259,18 +279,44 @@ fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
     Ok(recipes)
 }
 
-/// Leaves out what refuses to start here, such as a driver that was not built in, and lists every server with what a reader
-/// must know of it.
-fn without_refusals(recipes: Vec<Recipe>, plan: &Plan) -> Result<Vec<Recipe>, Failure> {
-    let mut starting = Vec::new();
-    for recipe in recipes {
-        match Server::refusal(&recipe, plan)? {
-            None => {
-                println!("- {}: {}", recipe.name, recipe.description());
-                starting.push(recipe);
-            }
-            Some(reason) => println!("- {}: SKIPPED, it refuses to start: {reason}", recipe.name),
+/// Leaves out what refuses to start here for any scenario, such as a driver that was not built in, and lists every server with
+/// what a reader must know of it. One that refuses some scenarios is left out of those.
+fn without_refusals(
+    recipes: Vec<Recipe>,
+    plan: &Plan,
+    scenarios: &[Scenario],
+) -> Result<Vec<Recipe>, Failure> {
+    let mut demands: Vec<Demand> = Vec::new();
+    for scenario in scenarios {
+        // Whoever keeps connections can close them.
+        let demand = Demand {
+            closes: false,
+            ..scenario.demand()
+        };
+        if !demands.contains(&demand) {
+            demands.push(demand);
         }
+    }
+    let mut starting = Vec::new();
+    for mut recipe in recipes {
+        for demand in &demands {
+            if let Some(reason) = Server::refusal(&recipe, plan, *demand)? {
+                recipe.refuse(*demand, reason);
+            }
+        }
+        let refused = recipe.refusals().map(|(_, reason)| reason.as_str());
+        let reasons: Vec<&str> = refused.collect();
+        if reasons.len() == demands.len() {
+            let reasons = reasons.join("; ");
+            println!("- {}: SKIPPED, it refuses to start: {reasons}", recipe.name);
+            continue;
+        }
+        println!("- {}: {}", recipe.name, recipe.description());
+        for (demand, reason) in recipe.refusals() {
+            let wire = demand.wire.name();
+            println!("  LEFT OUT of {wire} with {}: {reason}", demand.group);
+        }
+        starting.push(recipe);
     }
     match starting.is_empty() {
         false => Ok(starting),

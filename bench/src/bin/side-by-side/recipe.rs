@@ -2,21 +2,26 @@
 //! `server.rs`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lanner_bench::secure::Group;
 use lanner_loadtest::arguments::Failure;
 
 use crate::Plan;
-use crate::child::pinned_to;
-use crate::scenario::Shape;
+use crate::child::{pinned_to, program_exists};
+use crate::wire::{Demand, Wire};
 
 const NGINX_CONFIGURATION: &str = include_str!("../../../rivals/nginx.conf");
+const NGINX_TLS: &str = include_str!("../../../rivals/nginx-tls.conf");
+const H2O_CONFIGURATION: &str = include_str!("../../../rivals/h2o.conf");
+const H2O_SSL: &str = include_str!("../../../rivals/h2o-ssl.conf");
 const RIVALS_LOCK: &str = include_str!("../../../rivals/Cargo.lock");
 
 /// The servers that have a name of their own; `all` stands for the list. The drivers of ours first, then what the sockets cost
 /// without a server, then rivals.
-pub(crate) const BUILT_IN: [&str; 10] = [
+pub(crate) const BUILT_IN: [&str; 11] = [
     "lanner-epoll",
     "lanner-uring",
     "lanner-monoio",
@@ -25,6 +30,7 @@ pub(crate) const BUILT_IN: [&str; 10] = [
     "floor-epoll",
     "floor-ring",
     "nginx",
+    "h2o",
     "hyper",
     "may-minihttp",
 ];
@@ -42,6 +48,8 @@ pub(crate) struct Recipe {
     /// What it waits for sockets with, where we know.
     waits: Option<Waits>,
     kind: Kind,
+    /// What it refused to do here, and why.
+    refusals: Vec<(Demand, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +73,8 @@ enum Kind {
     },
     /// With the configuration committed beside this program.
     Nginx,
+    /// Likewise.
+    H2o,
     /// The rival in `bench/rivals/hyper-hello`.
     Hyper { program: PathBuf },
     /// The rival in `bench/rivals/may-hello`.
@@ -84,6 +94,7 @@ impl Recipe {
                 name: read_name(name)?,
                 waits: None,
                 kind: read_command(command)?,
+                refusals: Vec::new(),
             },
             None => Self::built_in(word, programs).ok_or_else(|| {
                 Failure::Usage(format!(
@@ -108,15 +119,50 @@ impl Recipe {
         matches!(self.kind, Kind::Floor { .. })
     }
 
-    /// Whether it may refuse to start here: a driver that was not built in, or that the kernel does not let run.
-    pub(crate) fn may_refuse(&self) -> bool {
-        matches!(self.kind, Kind::Lanner { .. })
+    /// Whether it may refuse to start here: a driver that was not built in, or that the kernel does not let run. Or whether its
+    /// library may be too old for a key exchange.
+    pub(crate) fn may_refuse(&self, demand: Demand) -> bool {
+        let new = demand.group != Group::X25519 && self.objection(demand).is_none();
+        matches!(self.kind, Kind::Lanner { .. }) || new
     }
 
-    /// Why it is left out of a load, if it is.
-    pub(crate) fn objection(&self, shape: Shape) -> Option<&'static str> {
-        (shape.close && matches!(self.kind, Kind::May { .. }))
-            .then_some("it does not close connections, whatever it is asked")
+    /// Remembers that it refused.
+    pub(crate) fn refuse(&mut self, demand: Demand, reason: String) {
+        self.refusals.push((demand, reason));
+    }
+
+    /// What it refused, and why.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &(Demand, String)> {
+        self.refusals.iter()
+    }
+
+    /// Why it is left out of a scenario, if it is.
+    pub(crate) fn objection(&self, demand: Demand) -> Option<String> {
+        let is_refused = |(refused, _): &&(Demand, String)| {
+            (refused.wire, refused.group) == (demand.wire, demand.group)
+        };
+        if let Some((_, reason)) = self.refusals.iter().find(is_refused) {
+            return Some(reason.clone());
+        }
+        let objection = match &self.kind {
+            Kind::May { .. } if demand.closes => {
+                "it does not close connections, whatever it is asked"
+            }
+            Kind::May { .. } | Kind::Floor { .. } if demand.wire != Wire::Http1 => {
+                "it speaks HTTP/1.1 in cleartext and nothing else"
+            }
+            Kind::Command { environment, words } if demand.wire.is_secure() => {
+                let mut texts = words
+                    .iter()
+                    .chain(environment.iter().map(|(_, value)| value));
+                match texts.any(|text| text.contains("{cert}")) {
+                    true => return None,
+                    false => "its command says nowhere where the certificate goes ({cert})",
+                }
+            }
+            _ => return None,
+        };
+        Some(objection.to_owned())
     }
 
     /// The one of a name of ours.
@@ -142,6 +188,7 @@ impl Recipe {
                 (Kind::Floor { program, closing }, waits)
             }
             "nginx" => (Kind::Nginx, Waits::Epoll),
+            "h2o" => (Kind::H2o, Waits::Epoll),
             "hyper" => {
                 let program = rivals.join("hyper-hello");
                 (Kind::Hyper { program }, Waits::Epoll)
@@ -156,6 +203,7 @@ impl Recipe {
             name: name.to_owned(),
             waits: Some(waits),
             kind,
+            refusals: Vec::new(),
         })
     }
 
@@ -164,10 +212,11 @@ impl Recipe {
             Kind::Lanner { program, .. } => (program, BUILD_LANNER),
             Kind::Floor { program, .. } => (program, BUILD_FLOORS),
             Kind::Hyper { program } | Kind::May { program } => (program, BUILD_RIVALS),
-            Kind::Nginx if !crate::child::program_exists("nginx") => {
+            Kind::Nginx if !program_exists("nginx") => {
                 (&PathBuf::from("nginx"), "apt-get install nginx")
             }
-            Kind::Nginx | Kind::Command { .. } => return Ok(()),
+            Kind::H2o if !program_exists("h2o") => (&PathBuf::from("h2o"), "apt-get install h2o"),
+            Kind::Nginx | Kind::H2o | Kind::Command { .. } => return Ok(()),
         };
         if program.is_file() {
             return Ok(());
@@ -202,13 +251,23 @@ impl Recipe {
                     optimised.unwrap_or("with unknown flags")
                 )
             }
+            Kind::H2o => {
+                let version = Command::new("h2o").arg("--version").output();
+                let text = version
+                    .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+                    .unwrap_or_default();
+                let lines: Vec<&str> = text.lines().take(2).collect();
+                format!("{}, as packaged, one thread", lines.join(", "))
+            }
             Kind::Floor { .. } => {
                 "no parser, no limits: canned bytes for every end of a head".to_owned()
             }
             Kind::Hyper { .. } => format!(
-                "hyper {} on tokio {}, one current-thread runtime, pipeline_flush, our release profile",
+                "hyper {} on tokio {} (h2 {}, rustls {}), one current-thread runtime, pipeline_flush, our release profile",
                 locked_version("hyper"),
                 locked_version("tokio"),
+                locked_version("h2"),
+                locked_version("rustls"),
             ),
             Kind::May { .. } => format!(
                 "may_minihttp {} on may {}, one worker, mimalloc, our release profile",
@@ -219,55 +278,123 @@ impl Recipe {
         }
     }
 
-    /// The command that starts it, with `directory` for its files. `closes` is for a floor only, which does not read that it
-    /// is to close.
+    /// The command that starts it, with `directory` for its files, to speak what is demanded.
     pub(crate) fn command(
         &self,
         plan: &Plan,
         port: u16,
         directory: &Path,
-        closes: bool,
+        demand: Demand,
     ) -> Result<Command, Failure> {
-        let fill = |word: &str| word.replace("{port}", &port.to_string());
+        let (wire, credentials) = (demand.wire, &plan.credentials);
+        let unconfigured = |program: &Path| unconfigured(plan.server_core, program);
         let mut command;
         match &self.kind {
             Kind::Lanner { program, driver } => {
-                command = unconfigured(plan.server_core, program);
+                command = unconfigured(program);
                 command
                     .env("LANNER_DRIVER", driver)
                     .env("LANNER_WORKERS", "1");
-                command.env("LANNER_LISTEN", format!("http://127.0.0.1:{port}"));
+                let scheme = wire.scheme();
+                command.env("LANNER_LISTEN", format!("{scheme}://127.0.0.1:{port}"));
+                if wire.is_secure() {
+                    command.env("LANNER_TLS_CERT", credentials.certificate());
+                    command.env("LANNER_TLS_KEY", credentials.key());
+                }
             }
             Kind::Nginx => {
-                let configuration = NGINX_CONFIGURATION
-                    .replace("@port@", &port.to_string())
-                    .replace("@directory@", &directory.display().to_string());
-                let path = directory.join("nginx.conf");
-                fs::write(&path, configuration).map_err(Failure::of("nginx's configuration"))?;
-                command = unconfigured(plan.server_core, "nginx");
+                command = unconfigured(Path::new("nginx"));
+                let path = write_nginx(plan, port, directory, wire)
+                    .map_err(Failure::of("nginx's configuration"))?;
                 command.arg("-c").arg(path);
             }
+            Kind::H2o => {
+                command = unconfigured(Path::new("h2o"));
+                let path = write_h2o(plan, port, directory, wire)
+                    .map_err(Failure::of("h2o's configuration"))?;
+                command.arg("-c").arg(path);
+                credentials.bind(&mut command);
+            }
             Kind::Floor { program, closing } => {
-                let (program, words) = match (closes, closing) {
+                // A floor does not read that it is to close.
+                let (program, words) = match (demand.closes, closing) {
                     (false, _) => (program, None),
                     (true, Some(program)) => (program, None),
                     (true, None) => (program, Some("close")),
                 };
-                command = unconfigured(plan.server_core, program);
+                command = unconfigured(program);
                 command.arg(port.to_string()).args(words);
             }
-            Kind::Hyper { program } | Kind::May { program } => {
-                command = unconfigured(plan.server_core, program);
+            Kind::Hyper { program } => {
+                command = unconfigured(program);
+                command.arg(port.to_string());
+                match wire {
+                    Wire::Http1 => {}
+                    Wire::Http2 => {
+                        command.arg("http2");
+                    }
+                    Wire::Https1 | Wire::Https2 => {
+                        command.arg("tls").arg(credentials.certificate());
+                        command.arg(credentials.key());
+                    }
+                }
+            }
+            Kind::May { program } => {
+                command = unconfigured(program);
                 command.arg(port.to_string());
             }
             Kind::Command { environment, words } => {
-                command = unconfigured(plan.server_core, fill(&words[0]));
+                let fill = |word: &str| {
+                    word.replace("{port}", &port.to_string())
+                        .replace("{scheme}", wire.scheme())
+                        .replace("{cert}", &credentials.certificate().display().to_string())
+                        .replace("{key}", &credentials.key().display().to_string())
+                };
+                command = unconfigured(Path::new(&fill(&words[0])));
                 command.args(words[1..].iter().map(|word| fill(word)));
                 command.envs(environment.iter().map(|(name, value)| (name, fill(value))));
             }
         }
         Ok(command)
     }
+}
+
+/// nginx has a port for each of the two it can speak in cleartext, and one for both over TLS.
+fn write_nginx(plan: &Plan, port: u16, directory: &Path, wire: Wire) -> io::Result<PathBuf> {
+    let (speech, tls) = match wire {
+        Wire::Http1 => ("", String::new()),
+        Wire::Http2 => ("http2", String::new()),
+        Wire::Https1 | Wire::Https2 => {
+            let path = directory.join("nginx-tls.conf");
+            fs::write(&path, plan.credentials.fill(NGINX_TLS))?;
+            ("ssl http2", format!("include {};", path.display()))
+        }
+    };
+    let text = NGINX_CONFIGURATION
+        .replace("@port@", &port.to_string())
+        .replace("@directory@", &directory.display().to_string())
+        .replace("@speech@", speech)
+        .replace("@tls@", &tls);
+    let path = directory.join("nginx.conf");
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// h2o listens for both in cleartext.
+fn write_h2o(plan: &Plan, port: u16, directory: &Path, wire: Wire) -> io::Result<PathBuf> {
+    fs::write(directory.join("hello"), "Hello, World!")?;
+    let ssl = match wire.is_secure() {
+        true => plan.credentials.fill(H2O_SSL),
+        false => String::new(),
+    };
+    let text = H2O_CONFIGURATION
+        .replace("@port@", &port.to_string())
+        .replace("@directory@", &directory.display().to_string())
+        // The comment above speaks of it too.
+        .replace("\n@ssl@\n", &format!("\n{ssl}\n"));
+    let path = directory.join("h2o.conf");
+    fs::write(&path, text)?;
+    Ok(path)
 }
 
 fn read_name(name: &str) -> Result<String, Failure> {
@@ -357,7 +484,8 @@ mod tests {
             Recipe {
                 name: "old".to_owned(),
                 waits: None,
-                kind: Kind::Command { environment, words }
+                kind: Kind::Command { environment, words },
+                refusals: Vec::new(),
             }
         );
     }
@@ -395,35 +523,73 @@ mod tests {
             "floor-epoll",
             "floor-epoll",
             "floor-epoll",
+            "floor-epoll",
         ]) {
             let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
             assert_eq!((recipe.name.as_str(), recipe.floor()), (name, Some(floor)));
             assert_eq!(recipe.is_floor(), name.starts_with("floor"));
-            assert_eq!(recipe.may_refuse(), name.starts_with("lanner"));
+            let is_ours = name.starts_with("lanner");
+            assert_eq!(recipe.may_refuse(Demand::PLAIN), is_ours);
         }
         assert_eq!(read("x=./server {port}").unwrap().floor(), None);
     }
 
+    fn left_out(demand: Demand) -> Vec<&'static str> {
+        let left_out = BUILT_IN.into_iter().filter(|name| {
+            let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
+            recipe.objection(demand).is_some()
+        });
+        left_out.collect()
+    }
+
+    const SECURE: Demand = Demand {
+        wire: Wire::Https1,
+        ..Demand::PLAIN
+    };
+
     #[test]
-    fn only_a_server_that_never_closes_is_left_out_of_that_load() {
-        let kept = Shape {
-            connections: 64,
-            depth: 1,
-            close: false,
-            shares_core: false,
+    fn what_a_server_cannot_do_it_is_not_asked_to() {
+        let closing = Demand {
+            closes: true,
+            ..Demand::PLAIN
         };
-        let closing = Shape {
-            close: true,
-            ..kept
+        assert_eq!(left_out(closing), ["may-minihttp"]);
+        assert!(left_out(Demand::PLAIN).is_empty());
+        for wire in [Wire::Http2, Wire::Https1, Wire::Https2] {
+            let demand = Demand {
+                wire,
+                ..Demand::PLAIN
+            };
+            let expected = ["floor-epoll", "floor-ring", "may-minihttp"];
+            assert_eq!(left_out(demand), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_is_asked_for_tls_where_it_takes_a_certificate() {
+        for (word, takes) in [
+            ("x=server {port}", false),
+            ("x=server {port} {cert} {key}", true),
+            ("x=CERT={cert} server {port}", true),
+        ] {
+            let recipe = read(word).unwrap();
+            assert_eq!(recipe.objection(SECURE).is_none(), takes, "{word}");
+            assert!(recipe.objection(Demand::PLAIN).is_none());
+        }
+    }
+
+    #[test]
+    fn a_refusal_holds_for_what_was_refused_and_a_new_key_exchange_may_be_refused() {
+        let mut recipe = Recipe::built_in("nginx", Path::new("/nowhere")).unwrap();
+        let new = Demand {
+            group: Group::X25519MlKem768,
+            ..SECURE
         };
-        let left_out = |shape| {
-            BUILT_IN.into_iter().filter(move |name| {
-                let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
-                recipe.objection(shape).is_some()
-            })
-        };
-        assert_eq!(left_out(closing).collect::<Vec<_>>(), ["may-minihttp"]);
-        assert_eq!(left_out(kept).count(), 0);
+        assert!(recipe.may_refuse(new) && !recipe.may_refuse(SECURE));
+        recipe.refuse(new, "too old".to_owned());
+        assert_eq!(recipe.objection(new).as_deref(), Some("too old"));
+        assert!(recipe.objection(SECURE).is_none());
+        assert_eq!(recipe.refusals().count(), 1);
     }
 
     #[test]
@@ -432,7 +598,7 @@ mod tests {
             "name = \"hyper-util\"\nversion = \"0.1\"\n\nname = \"hyper\"\nversion = \"1.12.0\"\n";
         assert_eq!(version_in(lock, "hyper"), Some("1.12.0"));
         assert_eq!(version_in(lock, "tokio"), None);
-        for rival in ["hyper", "tokio", "may", "may_minihttp"] {
+        for rival in ["hyper", "tokio", "h2", "rustls", "may", "may_minihttp"] {
             assert!(version_in(RIVALS_LOCK, rival).is_some(), "{rival}");
         }
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use lanner_bench::secure::Group;
 use lanner_loadtest::arguments::Failure;
 
 use crate::Plan;
 use crate::child::program_exists;
+use crate::wire::{Demand, Wire};
 
 /// One measurement of all servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,21 +15,73 @@ pub(crate) enum Scenario {
     /// CPU time per request.
     Load(Shape),
     /// Memory of connections that do nothing.
-    Idle { connections: usize },
+    Idle { connections: usize, wire: Wire },
     /// What an honest client feels while others trickle.
     Attack(Part),
 }
 
-/// How `wrk` asks.
+/// How a load is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) connections: usize,
-    /// Requests sent at once.
+    /// Requests sent at once on each: pipelined ones, or streams.
     pub(crate) depth: usize,
     /// Whether each request has a connection of its own.
     pub(crate) close: bool,
     /// Whether the load runs on the server's core, as where every core serves.
     pub(crate) shares_core: bool,
+    pub(crate) wire: Wire,
+    /// The key exchange, where there is TLS.
+    pub(crate) group: Group,
+    pub(crate) work: Work,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Requests,
+    /// Of TLS, each on a connection of its own without a request, each with the ticket of the one before or none.
+    Handshakes {
+        resumed: bool,
+    },
+}
+
+impl Shape {
+    /// 64 connections with a request at a time, HTTP/1.1 in cleartext.
+    pub(crate) const PLAIN: Self = Self {
+        connections: 64,
+        depth: 1,
+        close: false,
+        shares_core: false,
+        wire: Wire::Http1,
+        group: Group::X25519,
+        work: Work::Requests,
+    };
+
+    /// Sixteen at a time: enough that the server always has one to work on.
+    const HANDSHAKES: Self = Self {
+        connections: 16,
+        wire: Wire::Https1,
+        work: Work::Handshakes { resumed: false },
+        ..Self::PLAIN
+    };
+
+    /// What it asks of a server.
+    pub(crate) fn demand(self) -> Demand {
+        Demand {
+            wire: self.wire,
+            closes: self.close,
+            group: self.group,
+        }
+    }
+
+    /// How tables call what is counted.
+    pub(crate) fn unit(self) -> &'static str {
+        match self.work {
+            Work::Requests => "request",
+            Work::Handshakes { .. } => "handshake",
+        }
+    }
 }
 
 /// Which part of a request is slow.
@@ -40,83 +94,147 @@ pub(crate) enum Part {
 impl Scenario {
     /// Reads its name.
     pub(crate) fn read(word: &str) -> Result<Self, Failure> {
-        let plain = Shape {
-            connections: 64,
-            depth: 1,
-            close: false,
-            shares_core: false,
-        };
+        let plain = Shape::PLAIN;
+        let handshakes = Shape::HANDSHAKES;
+        let idle = |connections, wire| Self::Idle { connections, wire };
         let scenario = match word {
             "close" => Some(Self::Load(Shape {
                 close: true,
                 ..plain
             })),
-            "idle" => Some(Self::Idle { connections: 8000 }),
+            "handshake" => Some(Self::Load(handshakes)),
+            "handshake-pq" => Some(Self::Load(Shape {
+                group: Group::X25519MlKem768,
+                ..handshakes
+            })),
+            "resumed" => Some(Self::Load(Shape {
+                work: Work::Handshakes { resumed: true },
+                ..handshakes
+            })),
+            "idle" => Some(idle(8000, Wire::Http1)),
+            "idle-tls" => Some(idle(8000, Wire::Https1)),
+            "idle-h2c" => Some(idle(4000, Wire::Http2)),
+            "idle-h2-tls" => Some(idle(4000, Wire::Https2)),
             "slowloris" => Some(Self::Attack(Part::Head)),
             "slowloris-body" => Some(Self::Attack(Part::Body)),
             _ => None,
         };
-        let counted = || {
-            let digits = word.find(|character: char| character.is_ascii_digit())?;
-            let count = word[digits..].parse().ok()?;
-            match &word[..digits] {
-                "c" => in_range(count, 100_000).map(|connections| {
-                    Self::Load(Shape {
-                        connections,
-                        ..plain
-                    })
-                }),
-                "same" => in_range(count, 100_000).map(|connections| {
-                    Self::Load(Shape {
-                        connections,
-                        shares_core: true,
-                        ..plain
-                    })
-                }),
-                "x" => in_range(count, 1024).map(|depth| Self::Load(Shape { depth, ..plain })),
-                "idle" => in_range(count, 1_000_000).map(|connections| Self::Idle { connections }),
-                _ => None,
-            }
-        };
         scenario
-            .or_else(counted)
+            .or_else(|| Self::read_streams(word))
+            .or_else(|| Self::read_counted(word))
             .ok_or_else(|| Failure::Usage(format!("--scenarios: `{word}` is no scenario")))
+    }
+
+    /// HTTP/2: connections x streams.
+    fn read_streams(word: &str) -> Option<Self> {
+        let (wire, counts) = match word.split_once("-tls-") {
+            Some(("h2", counts)) => (Wire::Https2, counts),
+            _ => (Wire::Http2, word.strip_prefix("h2c-")?),
+        };
+        let (connections, streams) = counts.split_once('x')?;
+        Some(Self::Load(Shape {
+            connections: count(connections, 100_000)?,
+            depth: count(streams, 100)?,
+            wire,
+            ..Shape::PLAIN
+        }))
+    }
+
+    /// A number of connections, or of requests pipelined, after a word.
+    fn read_counted(word: &str) -> Option<Self> {
+        let digits = word
+            .trim_end_matches(|character: char| character.is_ascii_digit())
+            .len();
+        let (word, number) = word.split_at(digits);
+        let load = |connections: Option<usize>, shape| {
+            let connections = connections?;
+            Some(Self::Load(Shape {
+                connections,
+                ..shape
+            }))
+        };
+        let idle = |wire| {
+            let connections = count(number, 1_000_000)?;
+            Some(Self::Idle { connections, wire })
+        };
+        let plain = Shape::PLAIN;
+        let shares_core = Shape {
+            shares_core: true,
+            ..plain
+        };
+        let secure = Shape {
+            wire: Wire::Https1,
+            ..plain
+        };
+        match word {
+            "c" => load(count(number, 100_000), plain),
+            "same" => load(count(number, 100_000), shares_core),
+            "https" => load(count(number, 100_000), secure),
+            "x" => count(number, 1024).map(|depth| Self::Load(Shape { depth, ..plain })),
+            "idle" => idle(Wire::Http1),
+            "idle-tls" => idle(Wire::Https1),
+            "idle-h2c" => idle(Wire::Http2),
+            "idle-h2-tls" => idle(Wire::Https2),
+            _ => None,
+        }
+    }
+
+    /// What it asks of a server.
+    pub(crate) fn demand(self) -> Demand {
+        match self {
+            Self::Load(shape) => shape.demand(),
+            Self::Idle { wire, .. } => Demand {
+                wire,
+                ..Demand::PLAIN
+            },
+            Self::Attack(_) => Demand::PLAIN,
+        }
     }
 
     /// Most connections at once, of those that are bounded here.
     pub(crate) fn connections(self) -> usize {
         match self {
             Self::Load(shape) => shape.connections,
-            Self::Idle { connections } => connections,
+            Self::Idle { connections, .. } => connections,
             Self::Attack(_) => 0,
         }
     }
 
     /// Whether the programs it needs are there: better known now than after an hour.
     pub(crate) fn check_programs(self, plan: &Plan) -> Result<(), Failure> {
-        for name in ["taskset", "setpriv"] {
+        let mut programs = vec![("taskset", "util-linux"), ("setpriv", "util-linux")];
+        if self.demand().wire != Wire::Http1 {
+            programs.push(("curl", "curl"));
+        }
+        let (own, build): (&[&str], _) = match self {
+            Self::Load(Shape {
+                work: Work::Handshakes { .. },
+                ..
+            }) => (&["handshakes"], "lanner-bench"),
+            Self::Load(shape) => {
+                programs.push(match shape.wire.is_http2() {
+                    true => ("h2load", "nghttp2-client"),
+                    false => ("wrk", "wrk"),
+                });
+                (&[], "lanner-bench")
+            }
+            Self::Idle {
+                wire: Wire::Http1, ..
+            } => (&["idle"], "lanner-loadtest"),
+            Self::Idle { .. } => (&["hold"], "lanner-bench"),
+            Self::Attack(_) => (&["slowloris", "honest"], "lanner-loadtest"),
+        };
+        for (name, package) in programs {
             if !program_exists(name) {
-                return Err(Failure::Run(format!(
-                    "`{name}` is not installed (Debian: util-linux)"
-                )));
+                let text = format!("`{name}` is not installed: apt-get install {package}");
+                return Err(Failure::Run(text));
             }
         }
-        let clients: &[&str] = match self {
-            Self::Load(_) if program_exists("wrk") => &[],
-            Self::Load(_) => {
-                return Err(Failure::Run(
-                    "`wrk` is not installed (Debian: wrk)".to_owned(),
-                ));
-            }
-            Self::Idle { .. } => &["idle"],
-            Self::Attack(_) => &["slowloris", "honest"],
-        };
-        for client in clients {
-            let path = plan.programs.join(client);
+        for name in own {
+            let path = plan.programs.join(name);
             if !path.is_file() {
-                let build = "cargo build --release -p lanner-loadtest";
                 return Err(Failure::Run(format!(
-                    "{} is not there: {build}",
+                    "{} is not there: cargo build --release -p {build}",
                     path.display()
                 )));
             }
@@ -125,13 +243,41 @@ impl Scenario {
     }
 }
 
-fn in_range(count: usize, most: usize) -> Option<usize> {
+/// A number in digits alone, from 1 to `most`.
+fn count(digits: &str, most: usize) -> Option<usize> {
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let count = all_digits.then(|| digits.parse().ok())??;
     (1..=most).contains(&count).then_some(count)
 }
 
 impl fmt::Display for Scenario {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Load(Shape {
+                work: Work::Handshakes { resumed },
+                group,
+                ..
+            }) => {
+                let kind = if *resumed { "Resumed" } else { "Full" };
+                write!(formatter, "{kind} TLS handshakes, {group}")
+            }
+            Self::Load(Shape {
+                connections,
+                depth,
+                wire: wire @ (Wire::Http2 | Wire::Https2),
+                ..
+            }) => {
+                let wire = wire.name();
+                write!(
+                    formatter,
+                    "{wire}, {connections} connections x {depth} streams"
+                )
+            }
+            Self::Load(Shape {
+                connections,
+                wire: Wire::Https1,
+                ..
+            }) => write!(formatter, "HTTPS, {connections} connections"),
             Self::Load(Shape {
                 connections,
                 close: true,
@@ -159,7 +305,9 @@ impl fmt::Display for Scenario {
             }) => {
                 write!(formatter, "{connections} connections, pipelined x{depth}")
             }
-            Self::Idle { connections } => write!(formatter, "{connections} idle connections"),
+            Self::Idle { connections, wire } => {
+                write!(formatter, "{connections} idle connections, {}", wire.name())
+            }
             Self::Attack(Part::Head) => formatter.write_str("An honest client beside slow heads"),
             Self::Attack(Part::Body) => formatter.write_str("An honest client beside slow bodies"),
         }
@@ -173,11 +321,24 @@ mod tests {
 
     #[test]
     fn names_are_read() {
-        let plain = Shape {
-            connections: 64,
-            depth: 1,
-            close: false,
-            shares_core: false,
+        let plain = Shape::PLAIN;
+        let idle = |connections, wire| Scenario::Idle { connections, wire };
+        let streams = |connections, depth, wire| {
+            Scenario::Load(Shape {
+                connections,
+                depth,
+                wire,
+                ..plain
+            })
+        };
+        let handshakes = |resumed, group| {
+            Scenario::Load(Shape {
+                connections: 16,
+                wire: Wire::Https1,
+                group,
+                work: Work::Handshakes { resumed },
+                ..plain
+            })
         };
         for (word, scenario) in [
             ("c64", Scenario::Load(plain)),
@@ -203,8 +364,20 @@ mod tests {
                     ..plain
                 }),
             ),
-            ("idle", Scenario::Idle { connections: 8000 }),
-            ("idle100", Scenario::Idle { connections: 100 }),
+            ("idle", idle(8000, Wire::Http1)),
+            ("idle100", idle(100, Wire::Http1)),
+            ("idle-tls", idle(8000, Wire::Https1)),
+            ("idle-tls50", idle(50, Wire::Https1)),
+            ("idle-h2c", idle(4000, Wire::Http2)),
+            ("idle-h2c7", idle(7, Wire::Http2)),
+            ("idle-h2-tls9", idle(9, Wire::Https2)),
+            ("h2c-16x32", streams(16, 32, Wire::Http2)),
+            ("h2c-64x1", streams(64, 1, Wire::Http2)),
+            ("h2-tls-16x32", streams(16, 32, Wire::Https2)),
+            ("https1000", streams(1000, 1, Wire::Https1)),
+            ("handshake", handshakes(false, Group::X25519)),
+            ("handshake-pq", handshakes(false, Group::X25519MlKem768)),
+            ("resumed", handshakes(true, Group::X25519)),
             ("slowloris", Scenario::Attack(Part::Head)),
             ("slowloris-body", Scenario::Attack(Part::Body)),
         ] {
@@ -215,7 +388,27 @@ mod tests {
     #[test]
     fn what_is_no_scenario_is_named() {
         for word in [
-            "", "c", "c0", "c-1", "x2000", "64", "idle0", "slow", "c64x", "same",
+            "",
+            "c",
+            "c0",
+            "c-1",
+            "x2000",
+            "64",
+            "idle0",
+            "slow",
+            "c64x",
+            "é5",
+            "same",
+            "c+64",
+            "h2c-16",
+            "h2c-16x",
+            "h2c-0x1",
+            "h2c-1x101",
+            "h2-16x32",
+            "h1-tls-1x1",
+            "https",
+            "handshake9",
+            "idle-x9",
         ] {
             let error = Scenario::read(word).unwrap_err().to_string();
             assert!(error.contains(&format!("`{word}`")), "{error}");

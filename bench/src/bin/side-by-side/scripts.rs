@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lanner_loadtest::arguments::Failure;
+
+use crate::directory::Directory;
 
 /// Name and text of each; they find each other by their names.
 const FILES: [(&str, &str); 3] = [
@@ -18,37 +19,27 @@ const PIPELINE: &str = "pipeline.lua";
 
 /// A directory with the scripts, which goes with us.
 #[derive(Debug)]
-pub(crate) struct Scripts(PathBuf);
+pub(crate) struct Scripts(Directory);
 
 impl Scripts {
     /// Writes them.
     pub(crate) fn write() -> Result<Self, Failure> {
-        static WRITTEN: AtomicUsize = AtomicUsize::new(0);
-        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-        let name = format!("side-by-side-{}-scripts-{number}", std::process::id());
-        let scripts = Self(std::env::temp_dir().join(name));
-        let written = fs::create_dir_all(&scripts.0).and_then(|()| {
-            FILES
-                .iter()
-                .try_for_each(|(name, text)| fs::write(scripts.0.join(name), text))
+        let written = Directory::make("scripts").and_then(|directory| {
+            for (name, text) in FILES {
+                fs::write(directory.path().join(name), text)?;
+            }
+            Ok(Self(directory))
         });
-        written.map_err(Failure::of("wrk's scripts"))?;
-        Ok(scripts)
+        written.map_err(Failure::of("wrk's scripts"))
     }
 
     /// A request at a time, heads that vary.
     pub(crate) fn keepalive(&self) -> PathBuf {
-        self.0.join(KEEPALIVE)
+        self.0.path().join(KEEPALIVE)
     }
 
     /// Several requests in a write, alike or not.
     pub(crate) fn pipeline(&self) -> PathBuf {
-        self.0.join(PIPELINE)
-    }
-}
-
-impl Drop for Scripts {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join(PIPELINE)
     }
 }

@@ -3,18 +3,25 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use lanner_bench::secure::{Client, Group, Wishes};
 use lanner_loadtest::arguments::Failure;
 
 use crate::Plan;
 use crate::child::Pinned;
+use crate::curl;
+use crate::directory::Directory;
 use crate::recipe::Recipe;
+use crate::wire::{Demand, Wire};
 
 /// How long a server may take to answer its first request.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the right answer begins.
+const HTTP1: &str = "HTTP/1.1 200 ";
+const HTTP2: &str = "HTTP/2 200 ";
 
 /// How long one answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,29 +59,14 @@ impl From<NoServer> for Failure {
     }
 }
 
-/// A directory of our own that goes with us.
-#[derive(Debug)]
-struct Directory(PathBuf);
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 impl Server {
-    /// Starts one and waits until it answers as it should: on connections that are kept, or on one that is to be closed.
-    pub(crate) fn start(recipe: &Recipe, plan: &Plan, closes: bool) -> Result<Self, NoServer> {
-        let directory = Directory(std::env::temp_dir().join(format!(
-            "side-by-side-{}-{}",
-            std::process::id(),
-            recipe.name
-        )));
-        fs::create_dir_all(&directory.0)
+    /// Starts one and waits until it answers as it should to what is demanded of it.
+    pub(crate) fn start(recipe: &Recipe, plan: &Plan, demand: Demand) -> Result<Self, NoServer> {
+        let directory = Directory::make(&recipe.name)
             .map_err(Failure::of("the directory for a server's files"))?;
         let port = free_port().map_err(Failure::of("finding a free port"))?;
-        let mut command = recipe.command(plan, port, &directory.0, closes)?;
-        let log = directory.0.join("log");
+        let mut command = recipe.command(plan, port, directory.path(), demand)?;
+        let log = directory.path().join("log");
         let log_file = fs::File::create(&log).map_err(Failure::of("a server's log"))?;
         let log_file_too = log_file
             .try_clone()
@@ -85,26 +77,38 @@ impl Server {
             directory,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        match server.wait_until_it_answers(closes) {
-            Ok(()) => Ok(server),
+        match server.wait_until_it_answers(plan, demand) {
+            Ok(()) => {}
             Err(reason) => {
-                let said = fs::read_to_string(server.directory.0.join("log")).unwrap_or_default();
+                let log = server.directory.path().join("log");
+                let said = fs::read_to_string(log).unwrap_or_default();
                 let text = format!("{}: {reason}\n{}", recipe.name, said.trim());
                 let ended = server.process.child.try_wait().ok().flatten();
-                Err(match ended.and_then(|status| status.code()) {
+                return Err(match ended.and_then(|status| status.code()) {
                     Some(1 | 2) => NoServer::Refused(text),
                     _ => NoServer::Failed(Failure::Run(text)),
-                })
+                });
+            }
+        }
+        match server.check_group(plan, demand) {
+            Ok(()) => Ok(server),
+            Err(reason) => {
+                let text = format!("{}: no {}: {reason}", recipe.name, demand.group);
+                Err(NoServer::Refused(text))
             }
         }
     }
 
-    /// Why a server refuses to start here, if it is one that may.
-    pub(crate) fn refusal(recipe: &Recipe, plan: &Plan) -> Result<Option<String>, Failure> {
-        if !recipe.may_refuse() {
+    /// Why a server refuses to start here, or to do what is demanded, if it is one that may.
+    pub(crate) fn refusal(
+        recipe: &Recipe,
+        plan: &Plan,
+        demand: Demand,
+    ) -> Result<Option<String>, Failure> {
+        if !recipe.may_refuse(demand) {
             return Ok(None);
         }
-        match Self::start(recipe, plan, false) {
+        match Self::start(recipe, plan, demand) {
             Ok(_) => Ok(None),
             Err(NoServer::Refused(text)) => {
                 let last = text.lines().last().unwrap_or_default();
@@ -119,7 +123,7 @@ impl Server {
         self.process.id()
     }
 
-    fn wait_until_it_answers(&mut self, closes: bool) -> Result<(), String> {
+    fn wait_until_it_answers(&mut self, plan: &Plan, demand: Demand) -> Result<(), String> {
         let until = Instant::now() + START_TIMEOUT;
         loop {
             if let Ok(Some(status)) = self.process.child.try_wait() {
@@ -127,9 +131,10 @@ impl Server {
             }
             match TcpStream::connect_timeout(&self.address, ANSWER_TIMEOUT) {
                 Ok(stream) => {
-                    let check = match closes {
-                        false => check_answers(stream, self.address),
-                        true => check_close(stream, self.address),
+                    let check = match (demand.wire, demand.closes) {
+                        (Wire::Http1, false) => check_answers(stream, self.address),
+                        (Wire::Http1, true) => check_close(stream, self.address),
+                        _ => self.check_with_curl(plan, demand.wire),
                     };
                     return check.map_err(|error| format!("/hello: {error}"));
                 }
@@ -139,6 +144,29 @@ impl Server {
                 Err(_) => sleep(Duration::from_millis(20)),
             }
         }
+    }
+
+    fn check_with_curl(&self, plan: &Plan, wire: Wire) -> Result<(), String> {
+        let answers = curl::ask(self.address, wire, &plan.credentials)
+            .map_err(|failure| failure.to_string())?;
+        let start = if wire.is_http2() { HTTP2 } else { HTTP1 };
+        answers
+            .iter()
+            .try_for_each(|answer| check_answer(answer, start))
+    }
+
+    /// That it has another key exchange than the one that all have.
+    fn check_group(&self, plan: &Plan, demand: Demand) -> std::io::Result<()> {
+        if demand.group == Group::X25519 {
+            return Ok(());
+        }
+        let wishes = Wishes {
+            certificate: plan.credentials.certificate(),
+            group: demand.group,
+            resumes: false,
+            protocol: "http/1.1",
+        };
+        Client::new(self.address, &wishes)?.shake_hands().map(drop)
     }
 }
 
@@ -166,7 +194,7 @@ fn check_answers(mut stream: TcpStream, address: SocketAddr) -> Result<(), Strin
             }
         }
         for answer in text.split_inclusive("Hello, World!") {
-            check_answer(answer)?;
+            check_answer(answer, HTTP1)?;
         }
     }
     Ok(())
@@ -181,16 +209,17 @@ fn check_close(mut stream: TcpStream, address: SocketAddr) -> Result<(), String>
         .and_then(|()| stream.write_all(request.as_bytes()))
         .and_then(|()| stream.read_to_string(&mut text))
         .map_err(|error| format!("{error} after {text:?}"))?;
-    check_answer(&text)
+    check_answer(&text, HTTP1)
 }
 
-fn check_answer(answer: &str) -> Result<(), String> {
+/// The answer that all are to give, after this start of its status line.
+fn check_answer(answer: &str, start: &str) -> Result<(), String> {
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or_else(|| format!("no head in {answer:?}"))?;
     let fields = head.to_ascii_lowercase();
     let has = |field: &str| fields.lines().any(|line| line.starts_with(field));
-    let right = head.starts_with("HTTP/1.1 200 ")
+    let right = head.starts_with(start)
         && body == "Hello, World!"
         && has("content-type: text/plain")
         && has("content-length: 13")
@@ -243,7 +272,8 @@ mod tests {
 
     #[test]
     fn only_the_agreed_answer_passes() {
-        assert_eq!(check_answer(RIGHT), Ok(()));
+        assert_eq!(check_answer(RIGHT, HTTP1), Ok(()));
+        assert!(check_answer(RIGHT, HTTP2).is_err());
         for (part, other) in [
             ("200", "404"),
             ("text/plain", "text/html"),
@@ -252,7 +282,7 @@ mod tests {
             ("\r\n\r\n", "\r\n\r\nOh. "),
         ] {
             assert!(
-                check_answer(&RIGHT.replace(part, other)).is_err(),
+                check_answer(&RIGHT.replace(part, other), HTTP1).is_err(),
                 "{other}"
             );
         }

@@ -5,6 +5,7 @@ use crate::floor::Cost;
 use crate::recipe::Recipe;
 use crate::scenario::{Scenario, Shape};
 use crate::table::{Table, median};
+use crate::wire::Wire;
 
 /// One scenario's figures.
 #[derive(Clone, Debug)]
@@ -34,10 +35,10 @@ impl Column {
     }
 
     /// Bytes by which a server grew for each connection.
-    pub(crate) fn of_idle(connections: usize, growth: Vec<(String, f64)>) -> Self {
+    pub(crate) fn of_idle(connections: usize, wire: Wire, growth: Vec<(String, f64)>) -> Self {
         let cell = |(name, bytes): (String, f64)| (name, format!("{bytes:.0}"));
         Self {
-            title: format!("bytes each of {connections} idle"),
+            title: format!("bytes each of {connections} idle, {}", wire.name()),
             cells: growth.into_iter().map(cell).collect(),
         }
     }
@@ -62,7 +63,7 @@ pub(crate) fn table(recipes: &[Recipe], columns: &[Column]) -> Option<Table> {
         table.row(row);
     }
     table.note(
-        "CPU us per request, in parentheses how many times the floor of the same kind; a scenario's own table says whether its \
+        "CPU us per request or handshake, in parentheses how many times the floor of the same kind; a scenario's own table says whether its \
          floors count."
             .to_owned(),
     );
@@ -84,13 +85,11 @@ mod tests {
             .map(|(recipe, cpu_micros)| Cost { recipe, cpu_micros })
             .collect();
         let shape = Shape {
-            connections: 64,
-            depth: 1,
             close: true,
-            shares_core: false,
+            ..Shape::PLAIN
         };
         let load = Column::of_load(shape, &costs);
-        let idle = Column::of_idle(8000, vec![("lanner-epoll".to_owned(), 679.6)]);
+        let idle = Column::of_idle(8000, Wire::Http1, vec![("lanner-epoll".to_owned(), 679.6)]);
         assert!(table(&recipes, std::slice::from_ref(&load)).is_none());
 
         let text = table(&recipes, &[load, idle]).unwrap().to_string();
@@ -98,7 +97,10 @@ mod tests {
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        assert!(rows[0].ends_with("| bytes each of 8000 idle |"), "{text}");
+        assert!(
+            rows[0].ends_with("| bytes each of 8000 idle, HTTP/1.1 |"),
+            "{text}"
+        );
         assert_eq!(rows[2], "| lanner-epoll | 5.00 (1.25) | 680 |");
         assert_eq!(rows[3], "| floor-epoll | 4.00 | - |");
         assert_eq!(rows[4], "| may-minihttp | - | - |");

@@ -1,0 +1,126 @@
+//! `h2load`: how it is called, and what it printed.
+
+use std::process::{Command, Stdio};
+
+use crate::Plan;
+use crate::child::pinned_to;
+use crate::generator::{Outcome, Target, seconds};
+use crate::scenario::Shape;
+
+/// What it must say of TLS, or servers were compared that did not do the same.
+const AGREED: [&str; 4] = [
+    "TLS Protocol: TLSv1.3",
+    "Cipher: TLS_AES_128_GCM_SHA256",
+    "Server Temp Key: X25519 253 bits",
+    "Application protocol: h2",
+];
+
+/// The command on one core. It sends heads of its own, all alike.
+pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command {
+    let mut command = pinned_to(core, "h2load");
+    command.args([
+        "-t1",
+        &format!("-c{}", target.shape.connections),
+        &format!("-m{}", target.shape.depth),
+        &format!("-D{}", target.time.as_secs()),
+        "--npn-list=h2",
+    ]);
+    let scheme = target.shape.wire.scheme();
+    command.arg(format!("{scheme}://{}/hello", target.address));
+    command.stdout(Stdio::piped());
+    command
+}
+
+/// What it printed. A status from 400 on, a stream that was reset and a connection that broke are all among its failed ones.
+pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
+    let after = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    let finished = seconds(after("finished in ")?.split_once(',')?.0)?;
+    let requests = after("requests: ")?;
+    let count = |kind: &str| {
+        let mut counts = requests.split(", ");
+        let found = counts.find_map(|count| count.strip_suffix(kind));
+        found?.trim().parse::<u64>().ok()
+    };
+    let statuses = after("status codes: ")?;
+    let redirects = statuses.split(", ").find_map(|of| of.strip_suffix(" 3xx"));
+    let agreed = |said: &&str| text.lines().any(|line| line == *said);
+    if shape.wire.is_secure() && !AGREED.iter().all(agreed) {
+        return None;
+    }
+    Some(Outcome {
+        done: count(" done")?,
+        errors: count(" failed")? + count(" timeout")? + redirects?.parse::<u64>().ok()?,
+        seconds: finished,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::wire::Wire;
+
+    const CLEAN: &str = "starting benchmark...
+TLS Protocol: TLSv1.3
+Cipher: TLS_AES_128_GCM_SHA256
+Server Temp Key: X25519 253 bits
+Application protocol: h2
+
+finished in 1.02s, 781216.00 req/s, 30.55MB/s
+requests: 781216 total, 781728 started, 781216 done, 781216 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 781216 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91%), 9.69MB (10155808) data
+";
+
+    const SECURE: Shape = Shape {
+        wire: Wire::Https2,
+        ..Shape::PLAIN
+    };
+
+    #[test]
+    fn a_clean_run_is_read() {
+        let expected = Outcome {
+            done: 781_216,
+            errors: 0,
+            seconds: 1.02,
+        };
+        assert_eq!(parse(CLEAN, SECURE), Some(expected));
+    }
+
+    #[test]
+    fn failures_timeouts_and_redirections_are_errors() {
+        let broken = CLEAN
+            .replace(
+                "0 failed, 0 errored, 0 timeout",
+                "20 failed, 7 errored, 3 timeout",
+            )
+            .replace(" 0 3xx", " 5 3xx");
+        assert_eq!(parse(&broken, SECURE).unwrap().errors, 28);
+    }
+
+    #[test]
+    fn other_arithmetic_than_the_agreed_one_is_not_read() {
+        let cleartext = Shape {
+            wire: Wire::Http2,
+            ..Shape::PLAIN
+        };
+        for (agreed, other) in [("TLSv1.3", "TLSv1.2"), ("128", "256"), ("X25519", "P-256")] {
+            let text = CLEAN.replace(agreed, other);
+            assert_eq!(parse(&text, SECURE), None, "{other}");
+            assert!(parse(&text, cleartext).is_some(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_or_foreign_text_is_not_read() {
+        for (part, other) in [
+            ("finished in", "finishing"),
+            ("requests:", "demands:"),
+            ("done", "gone"),
+            ("1.02s", "1.02y"),
+            ("status codes", "codes"),
+        ] {
+            assert_eq!(parse(&CLEAN.replace(part, other), SECURE), None, "{other}");
+        }
+    }
+}
