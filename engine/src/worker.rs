@@ -54,7 +54,7 @@ pub(crate) enum Verdict {
     Again,
     /// Shut down the sending side, call [`Worker::handle_shutdown`] and settle again.
     Shutdown,
-    /// Close it; [`Worker::remove`] was done.
+    /// Close it after a last [`Worker::farewell`]; [`Worker::remove`] was done.
     Close,
     /// Close it with a reset; [`Worker::remove`] was done.
     Reset,
@@ -351,8 +351,8 @@ impl<D: Dispatch> Worker<D> {
 
     fn remove(&mut self, key: Key, verdict: Verdict, now: Moment) -> Verdict {
         if let Some(mut served) = self.connections.remove(key) {
-            if let Some(number) = served.layer.as_ref().and_then(|layer| layer.handshake) {
-                self.handshakes.end(number);
+            if let Some(layer) = &mut served.layer {
+                self.take_leave(layer, verdict);
             }
             served.connection.end_exchanges(&mut self.shared, now);
             let reason = served.connection.end_reason().unwrap_or(EndReason::IoError);

@@ -2,6 +2,7 @@
 
 use rustix::fd::AsFd;
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 use std::os::fd::AsRawFd;
 
 /// Whether the peer has acknowledged everything and sent nothing that was not read. Closing a socket earlier can make the
@@ -9,6 +10,11 @@ use std::os::fd::AsRawFd;
 pub(super) fn is_over(socket: impl AsFd) -> bool {
     let unread = rustix::io::ioctl_fionread(&socket).unwrap_or(0);
     unread == 0 && unacknowledged(&socket).unwrap_or(0) == 0
+}
+
+/// Sends what may be sent before a close, if there is room for it.
+pub(super) fn say_at_once(socket: impl AsFd, bytes: &[u8]) {
+    let _ = rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }
 
 /// Bytes that were written and not yet acknowledged, or on a unix socket not yet read (tcp(7), SIOCOUTQ).

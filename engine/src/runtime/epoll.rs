@@ -276,6 +276,8 @@ impl<D: Dispatch> Epoll<D> {
         else {
             return;
         };
+        let worker = &mut self.worker;
+        worker.farewell(|bytes| delivery::say_at_once(&socket.descriptor, bytes));
         if reset {
             // RFC 9293 section 3.10.4: closing with a zero linger sends a reset.
             let _ =

@@ -223,7 +223,7 @@ impl Layer {
         match terms.0 {}
     }
 
-    pub(crate) fn is_handshaking(&self) -> bool {
+    pub(crate) fn has_opened(&self) -> bool {
         match self.never {}
     }
 
@@ -262,6 +262,10 @@ impl Layer {
     }
 
     pub(crate) fn has_more(&self, _plain: &Output, _is_last: bool) -> bool {
+        match self.never {}
+    }
+
+    pub(crate) fn close(&mut self) {
         match self.never {}
     }
 

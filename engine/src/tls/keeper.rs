@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// How often files are looked at: a system call for each of them.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How many looks pass until certificates that are about to end are told of again: a day's.
 const LOOKS_PER_WARNING: u64 = 24 * 3_600 / LOOK_EVERY.as_secs();

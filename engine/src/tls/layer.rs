@@ -49,13 +49,14 @@ impl Layer {
         }
     }
 
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.session.is_handshaking()
-    }
-
     /// Whether a whole ClientHello waits for [`Layer::accept`].
     pub(crate) fn awaits_accept(&self) -> bool {
         self.session.progress() == Progress::Named
+    }
+
+    /// Whether the handshake was completed, whatever came then.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.session.has_opened()
     }
 
     /// What the handshake agreed on, once it is over.

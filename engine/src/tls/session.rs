@@ -27,6 +27,7 @@ use std::sync::Arc;
 /// RFC 8446 section 6.2.
 const ALERT_UNRECOGNIZED_NAME: u8 = 112;
 const ALERT_RECORD_OVERFLOW: u8 = 22;
+const ALERT_UNEXPECTED_MESSAGE: u8 = 10;
 
 /// What one client may cost.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,8 @@ pub(crate) struct Session {
     /// Records that may bring nothing.
     fruitless: TokenBucket,
     peer_closed: bool,
+    /// The handshake was over once.
+    has_opened: bool,
     bounds: Bounds,
 }
 
@@ -120,6 +123,7 @@ impl Session {
             handshake_bytes: 0,
             fruitless: TokenBucket::new(rate, rate, now),
             peer_closed: false,
+            has_opened: false,
             bounds,
         }
     }
@@ -195,11 +199,17 @@ impl Session {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn is_handshaking(&self) -> bool {
         matches!(
             self.progress(),
             Progress::Hello | Progress::Named | Progress::Handshaking
         )
+    }
+
+    /// Whether the handshake was completed, whatever came then.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.has_opened
     }
 
     /// How the peer's side ended, where its stream has.
@@ -296,8 +306,13 @@ impl Session {
                     return Ok(());
                 }
                 Err((error, mut alert)) => {
+                    let before = outcome.cipher.len();
                     // Writing to memory does not fail.
                     drop(alert.write_all(outcome.cipher));
+                    // It has none for messages that must not come first.
+                    if outcome.cipher.len() == before {
+                        outcome.cipher.extend(plain_alert(ALERT_UNEXPECTED_MESSAGE));
+                    }
                     return Err(error.into());
                 }
             }
@@ -414,6 +429,7 @@ impl Session {
             }
         } else if !open.is_handshaking() {
             open.judge_resumption()?;
+            self.has_opened = true;
         }
         Ok(taken.through)
     }

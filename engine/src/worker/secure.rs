@@ -1,7 +1,7 @@
 //! Connections over TLS: what the worker does between the bytes of a socket and those of HTTP. The session itself, and
 //! what is made of it, is `tls`' business; whose handshake is next, that of `handshakes`.
 
-use super::{SPARE_OUTPUT_BYTES_MAX, Served, Worker};
+use super::{SPARE_OUTPUT_BYTES_MAX, Served, Verdict, Worker};
 use crate::connection::Connection;
 use crate::exchange::Dispatch;
 use crate::lease::{Lease, Pool};
@@ -27,6 +27,8 @@ pub(super) struct Memory {
     pub(super) spare_cipher: Output,
     /// Where small pieces are put together for a record.
     record: Vec<u8>,
+    /// What is still to be said on a connection that is to be closed.
+    farewell: Output,
 }
 
 impl Memory {
@@ -169,7 +171,7 @@ impl<D: Dispatch> Worker<D> {
             return;
         };
         if let Err(failure) = outcome {
-            let handshaking = layer.is_handshaking() || served.connection.info().tls.is_none();
+            let handshaking = !layer.has_opened();
             if let Some(number) = layer.handshake.take() {
                 self.handshakes.end(number);
             }
@@ -260,6 +262,28 @@ impl<D: Dispatch> Worker<D> {
         self.park(key);
         if self.has_yielded(key) {
             self.put_off(key);
+        }
+    }
+
+    /// A connection ends. One that is closed while nothing else is to be sent, because it was idle for too long, say, still
+    /// tells its client that this is the end.
+    pub(super) fn take_leave(&mut self, layer: &mut Layer, verdict: Verdict) {
+        if let Some(number) = layer.handshake.take() {
+            self.handshakes.end(number);
+        }
+        if verdict == Verdict::Close && layer.cipher.is_empty() {
+            layer.close();
+            self.secure.farewell = std::mem::take(&mut layer.cipher);
+        }
+    }
+
+    /// Has `say` send the last words of the connection whose verdict was [`Verdict::Close`], if it has any: at once, or not
+    /// at all.
+    pub(crate) fn farewell(&mut self, say: impl FnOnce(&[u8])) {
+        let farewell = std::mem::take(&mut self.secure.farewell);
+        match farewell.contiguous() {
+            Some([]) | None => {}
+            Some(bytes) => say(bytes),
         }
     }
 

@@ -27,6 +27,8 @@ mod panic;
 mod refusal;
 mod relaxed;
 mod response;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod secure;
 mod server;
 mod spread;
 mod stop;

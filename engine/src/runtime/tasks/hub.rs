@@ -274,6 +274,7 @@ impl<D: Dispatch, T: Tasks> Doorkeeper<D> for Hub<D, T> {
                 News::SERVE
             }
         };
+        worker.farewell(|bytes| self.shell.say_at_once(key, bytes));
         drop(worker);
         self.shell.tell(key, news);
         true

@@ -384,7 +384,11 @@ impl<'a, D: Dispatch, C: Canceller> Served<'a, D, C> {
                     let _ = rustix::net::shutdown(self.slot.socket, Shutdown::Write);
                     worker.handle_shutdown(self.key, now);
                 }
-                Verdict::Close | Verdict::Stale => return Some(End::Close),
+                Verdict::Close => {
+                    worker.farewell(|bytes| delivery::say_at_once(self.slot.socket, bytes));
+                    return Some(End::Close);
+                }
+                Verdict::Stale => return Some(End::Close),
                 Verdict::Reset => return Some(End::Reset),
                 Verdict::Wait { read, .. } => {
                     self.wants_read = read;

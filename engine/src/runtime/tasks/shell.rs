@@ -6,7 +6,7 @@
 
 use super::piece::Spare;
 use crate::exchange::Dispatch;
-use crate::runtime::turn;
+use crate::runtime::{delivery, turn};
 use crate::slab::Key;
 use crate::worker::Worker;
 use lanner_limits::Moment;
@@ -247,6 +247,15 @@ impl<D: Dispatch> Shell<D> {
         if let Some(waker) = slot.waker.take() {
             waker.wake_by_ref();
             slot.waker.set(Some(waker));
+        }
+    }
+
+    /// Sends what may be sent before a close, if there is room for it.
+    pub(super) fn say_at_once(&self, key: Key, bytes: &[u8]) {
+        if let Some(Some(slot)) = self.slots.borrow().get(key.index as usize)
+            && slot.key == key
+        {
+            delivery::say_at_once(slot.socket, bytes);
         }
     }
 

@@ -439,6 +439,10 @@ impl Kernel for Fake {
         self.network.borrow().is_delivered(socket.client())
     }
 
+    fn say_at_once(&self, _socket: &Socket, _bytes: &[u8]) {
+        panic!("only who has TLS says something before a close")
+    }
+
     fn shut_down(&self, socket: &Socket) {
         self.network.borrow_mut().shut_down(socket.client());
     }

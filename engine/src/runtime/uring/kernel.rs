@@ -166,6 +166,9 @@ pub(super) trait Kernel {
     /// Whether the client has received all that was sent to it, and sent nothing that was not received.
     fn is_delivered(&self, socket: &Self::Socket) -> bool;
 
+    /// Sends what may be sent before a close, if there is room for it.
+    fn say_at_once(&self, socket: &Self::Socket, bytes: &[u8]);
+
     /// Ends the sending side.
     fn shut_down(&self, socket: &Self::Socket);
 

@@ -288,6 +288,10 @@ impl Kernel for Ring {
         delivery::is_over(socket)
     }
 
+    fn say_at_once(&self, socket: &OwnedFd, bytes: &[u8]) {
+        delivery::say_at_once(socket, bytes);
+    }
+
     fn shut_down(&self, socket: &OwnedFd) {
         let _ = rustix::net::shutdown(socket, Shutdown::Write);
     }

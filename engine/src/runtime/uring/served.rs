@@ -357,6 +357,9 @@ impl<D: Dispatch, K: Kernel> Uring<D, K> {
             return;
         };
         socket.closing = true;
+        let kernel = &self.kernel;
+        self.worker
+            .farewell(|bytes| kernel.say_at_once(socket.socket(), bytes));
         if reset {
             self.kernel.reset_on_close(socket.socket());
         }

@@ -1,0 +1,12 @@
+//! TLS over real sockets, with rustls' client as the peer: what sessions do is tested beside them, without sockets; here is
+//! what drivers, workers and certificates on disk make of it.
+
+mod clients;
+mod closing;
+mod crowd;
+mod exchange;
+mod handshake;
+mod identity;
+mod names;
+mod party;
+mod reload;
