@@ -75,7 +75,7 @@ pub(crate) struct TlsSettings {
 
 impl TlsSettings {
     /// What a listener's properties say; none where it is plain. Where it is to show the certificate for developing with
-    /// ([`ListenerTls::development`]), there is no default yet: making one is up to `development`.
+    /// (`ListenerTls::development`), there is no default yet: making one is up to `development`.
     pub(crate) fn new(limits: &Limits, listener: &Listener) -> Option<TlsSettings> {
         let tls = listener.tls.as_ref()?;
         let provided = |certificate: &PemSource, key: &Option<PemSource>| Identity::Provided {

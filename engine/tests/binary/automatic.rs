@@ -81,7 +81,7 @@ fn without_a_word_from_anybody_both_http_and_https_are_served() {
         "https://localhost:8443/hello",
     ] {
         let mut client = network.beside(server.pid(), "curl");
-        let (success, output, errors) = curl(&mut client, authority.to_str().unwrap(), url);
+        let (success, output, errors) = curl(&mut client, authority.to_str().unwrap(), &[url]);
         assert!(success, "{url}: {errors}");
         assert_eq!(output, "Hello, World!");
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 pub(crate) const AUTHORITY: &str = "lanner-development-authority.crt";
 
 /// `lanner dev-cert` for a user whose data are in `directory`.
-fn told(directory: &Path, flags: &[&str]) -> Output {
+pub(crate) fn told(directory: &Path, flags: &[&str]) -> Output {
     let arguments: Vec<&str> = ["dev-cert"].iter().chain(flags).copied().collect();
     run(
         &arguments,
@@ -16,7 +16,7 @@ fn told(directory: &Path, flags: &[&str]) -> Output {
     )
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"
@@ -155,11 +155,16 @@ fn an_authority_that_others_can_read_is_named_and_left_alone() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
 }
 
-/// curl, bounded in time, with the authority that it is told to trust.
-pub(crate) fn curl(program: &mut Command, authority: &str, url: &str) -> (bool, String, String) {
-    let curl = ["-q", "-sS", "--noproxy", "*", "--max-time", "30"];
-    let trust = ["--cacert", authority, url];
-    finish(program.args(curl).args(trust).env("LC_ALL", "C"))
+/// curl, bounded in time, with the authority that it is told to trust; `program` is it, or leads to it.
+pub(crate) fn curl(
+    program: &mut Command,
+    authority: &str,
+    arguments: &[&str],
+) -> (bool, String, String) {
+    let bounded = ["-q", "-sS", "--noproxy", "*", "--max-time", "30"];
+    let trust = ["--cacert", authority];
+    program.args(bounded).args(trust).args(arguments);
+    finish(program.env("LC_ALL", "C"))
 }
 
 #[test]
@@ -181,12 +186,12 @@ fn a_listener_serves_with_it_and_who_trusts_the_authority_connects() {
     let line = server.line_with("listening on https://127.0.0.1:");
     let (_, port) = line.rsplit_once(':').unwrap();
     let url = format!("https://127.0.0.1:{}/hello", port.trim());
-    let (success, output, errors) = curl(&mut honest, authority.trim_end(), &url);
+    let (success, output, errors) = curl(&mut honest, authority.trim_end(), &[&url]);
     assert!(success, "{errors}");
     assert_eq!(output, "Hello, World!");
     let other = Directory::new();
     let another = text(&told(&other.0, &["--path"]));
-    let (success, output, _) = curl(&mut stranger, another.trim_end(), &url);
+    let (success, output, _) = curl(&mut stranger, another.trim_end(), &[&url]);
     assert!(!success && output.is_empty(), "{output}");
     let (status, said) = server.stop();
     assert!(status.success(), "{said}");

@@ -17,4 +17,6 @@ mod forbidden;
 mod fronts;
 mod instruments;
 mod program;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod secure;
 mod serving;

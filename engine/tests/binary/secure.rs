@@ -1,0 +1,131 @@
+//! From the settings of TLS to what a client is shown: by the listener, by the name it asks for, and by where the PEM
+//! text comes from.
+
+use crate::development::{curl, text, told};
+use crate::program::{Directory, Process, installed, lanner, run};
+use std::process::Command;
+
+/// A development certificate, and the authority to trust.
+struct Identity {
+    _directory: Directory,
+    certificate: String,
+    authority: String,
+}
+
+impl Identity {
+    fn new() -> Identity {
+        let directory = Directory::new();
+        let authority = text(&told(&directory.0, &["--path"]));
+        let certificate = directory.0.join("lanner/localhost.pem");
+        Identity {
+            certificate: certificate.to_str().unwrap().to_owned(),
+            authority: authority.trim_end().to_owned(),
+            _directory: directory,
+        }
+    }
+
+    /// Whether a client that trusts this authority alone gets an answer.
+    fn convinces(&self, arguments: &[&str]) -> bool {
+        let mut client = Command::new("curl");
+        let (success, output, errors) = curl(&mut client, &self.authority, arguments);
+        assert_eq!(output == "Hello, World!", success, "{output} {errors}");
+        // Nothing but the certificate is what is wrong.
+        assert!(success || errors.contains("certificate"), "{errors}");
+        success
+    }
+}
+
+/// A server with these settings, and the port on which it speaks TLS.
+fn serving(environment: &[(&str, &str)]) -> (Process, String) {
+    let mut server = Process::start(&mut lanner(&[], environment));
+    let line = server.line_with("listening on https://127.0.0.1:");
+    let (_, port) = line.rsplit_once(':').unwrap();
+    (server, port.trim().to_owned())
+}
+
+#[test]
+fn a_name_has_its_own_certificate_and_everybody_else_that_of_the_listener() {
+    if installed("curl").is_none() {
+        return;
+    }
+    let [common, own] = [(); 2].map(|()| Identity::new());
+    let (server, port) = serving(&[
+        ("LANNER_TLS_CERT", &common.certificate),
+        ("LANNER_LISTENER__PUBLIC__URL", "https://127.0.0.1:0"),
+        ("LANNER_LISTENER__PUBLIC__SNI__0__HOST", "LocalHost"),
+        ("LANNER_LISTENER__PUBLIC__SNI__0__CERT", &own.certificate),
+    ]);
+    let resolved = format!("localhost:{port}:127.0.0.1");
+    let named = format!("https://localhost:{port}/hello");
+    // Clients ask for no address by name.
+    let unnamed = format!("https://127.0.0.1:{port}/hello");
+    for (identity, url, fits) in [
+        (&own, &named, true),
+        (&common, &named, false),
+        (&common, &unnamed, true),
+        (&own, &unnamed, false),
+    ] {
+        let convinced = identity.convinces(&["--resolve", &resolved, url]);
+        assert_eq!(convinced, fits, "{url}");
+    }
+    let (status, said) = server.stop();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn a_unix_socket_speaks_tls_with_a_certificate_of_its_own() {
+    if installed("curl").is_none() {
+        return;
+    }
+    let identity = Identity::new();
+    let directory = Directory::new();
+    let path = directory.0.join("x.sock");
+    let url = format!("unix:{}", path.display());
+    let environment = [
+        ("LANNER_LISTEN", url.as_str()),
+        ("LANNER_LISTENER__0__TLS_CERT", &identity.certificate),
+    ];
+    let mut server = Process::start(&mut lanner(&[], &environment));
+    server.line_with("listening on unix:");
+    let socket = ["--unix-socket", path.to_str().unwrap()];
+    assert!(identity.convinces(&[socket[0], socket[1], "https://localhost/hello"]));
+    let (status, said) = server.stop();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn a_certificate_may_be_the_value_itself_and_its_key_is_shown_nowhere() {
+    if installed("curl").is_none() {
+        return;
+    }
+    let identity = Identity::new();
+    let pem = std::fs::read_to_string(&identity.certificate).unwrap();
+    let (_, secret) = pem.split_once("PRIVATE KEY-----\n").unwrap();
+    let secret = secret.lines().next().unwrap();
+    let environment = [
+        ("LANNER_LISTEN", "https://127.0.0.1:0"),
+        ("LANNER_LISTENER__0__TLS_CERT", &pem),
+    ];
+    for command in ["config", "limits", "check"] {
+        let output = run(&[command], &environment);
+        assert!(!text(&output).contains(secret), "{command}");
+    }
+    let (server, port) = serving(&environment);
+    let url = format!("https://127.0.0.1:{port}/hello");
+    assert!(identity.convinces(&[&url]));
+    let (status, said) = server.stop();
+    assert!(status.success() && !said.contains(secret), "{said}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_a_failure_that_names_its_file() {
+    let environment = [
+        ("LANNER_LISTEN", "https://127.0.0.1:0"),
+        ("LANNER_TLS_CERT", "/nonexistent/chain.pem"),
+    ];
+    let output = run(&[], &environment);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("/nonexistent/chain.pem"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
