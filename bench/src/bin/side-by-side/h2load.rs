@@ -7,13 +7,14 @@ use crate::child::pinned_to;
 use crate::generator::{Outcome, Target, seconds};
 use crate::scenario::Shape;
 
-/// What it must say of TLS, or servers were compared that did not do the same.
-const AGREED: [&str; 4] = [
+/// What it must say, or servers were compared that did not do the same.
+const SECURE: &[&str] = &[
     "TLS Protocol: TLSv1.3",
     "Cipher: TLS_AES_128_GCM_SHA256",
     "Server Temp Key: X25519 253 bits",
     "Application protocol: h2",
 ];
+const CLEARTEXT: &[&str] = &["Application protocol: h2c"];
 
 /// The command on one core. It sends heads of its own, all alike.
 pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command {
@@ -44,7 +45,11 @@ pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
     let statuses = after("status codes: ")?;
     let redirects = statuses.split(", ").find_map(|of| of.strip_suffix(" 3xx"));
     let agreed = |said: &&str| text.lines().any(|line| line == *said);
-    if shape.wire.is_secure() && !AGREED.iter().all(agreed) {
+    let agreement = match shape.wire.is_secure() {
+        true => SECURE,
+        false => CLEARTEXT,
+    };
+    if !agreement.iter().all(agreed) {
         return None;
     }
     Some(Outcome {
@@ -72,7 +77,7 @@ status codes: 781216 2xx, 0 3xx, 0 4xx, 0 5xx
 traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91%), 9.69MB (10155808) data
 ";
 
-    const SECURE: Shape = Shape {
+    const OVER_TLS: Shape = Shape {
         wire: Wire::Https2,
         ..Shape::PLAIN
     };
@@ -84,7 +89,7 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
             errors: 0,
             seconds: 1.02,
         };
-        assert_eq!(parse(CLEAN, SECURE), Some(expected));
+        assert_eq!(parse(CLEAN, OVER_TLS), Some(expected));
     }
 
     #[test]
@@ -95,20 +100,27 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
                 "20 failed, 7 errored, 3 timeout",
             )
             .replace(" 0 3xx", " 5 3xx");
-        assert_eq!(parse(&broken, SECURE).unwrap().errors, 28);
+        assert_eq!(parse(&broken, OVER_TLS).unwrap().errors, 28);
     }
 
     #[test]
-    fn other_arithmetic_than_the_agreed_one_is_not_read() {
+    fn another_agreement_than_the_one_of_all_is_not_read() {
+        for (agreed, other) in [
+            ("TLSv1.3", "TLSv1.2"),
+            ("128", "256"),
+            ("X25519", "P-256"),
+            ("protocol: h2", "protocol: http/1.1"),
+        ] {
+            let text = CLEAN.replace(agreed, other);
+            assert_eq!(parse(&text, OVER_TLS), None, "{other}");
+        }
         let cleartext = Shape {
             wire: Wire::Http2,
             ..Shape::PLAIN
         };
-        for (agreed, other) in [("TLSv1.3", "TLSv1.2"), ("128", "256"), ("X25519", "P-256")] {
-            let text = CLEAN.replace(agreed, other);
-            assert_eq!(parse(&text, SECURE), None, "{other}");
-            assert!(parse(&text, cleartext).is_some(), "{other}");
-        }
+        assert_eq!(parse(CLEAN, cleartext), None);
+        let text = CLEAN.replace("protocol: h2", "protocol: h2c");
+        assert!(parse(&text, cleartext).is_some());
     }
 
     #[test]
@@ -120,7 +132,11 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
             ("1.02s", "1.02y"),
             ("status codes", "codes"),
         ] {
-            assert_eq!(parse(&CLEAN.replace(part, other), SECURE), None, "{other}");
+            assert_eq!(
+                parse(&CLEAN.replace(part, other), OVER_TLS),
+                None,
+                "{other}"
+            );
         }
     }
 }

@@ -463,7 +463,10 @@ fn version_in<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use lanner_loadtest::arguments::Invocation;
+
     use super::*;
+    use crate::directory::Directory;
 
     fn read(word: &str) -> Result<Recipe, String> {
         Recipe::read(word, Path::new("/nowhere")).map_err(|failure| failure.to_string())
@@ -576,6 +579,60 @@ mod tests {
             assert_eq!(recipe.objection(SECURE).is_none(), takes, "{word}");
             assert!(recipe.objection(Demand::PLAIN).is_none());
         }
+    }
+
+    /// The plan of a command line without flags.
+    fn plan() -> Plan {
+        match crate::PROGRAM.read([]).unwrap() {
+            Invocation::Run(arguments) => crate::read_plan(&arguments).unwrap(),
+            Invocation::Help(text) => panic!("{text}"),
+        }
+    }
+
+    /// What a server is told: the words, its own environment, and its files.
+    fn told(plan: &Plan, name: &str, wire: Wire) -> String {
+        let directory = Directory::make("told").unwrap();
+        let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
+        let demand = Demand {
+            wire,
+            ..Demand::PLAIN
+        };
+        let command = recipe.command(plan, 4711, directory.path(), demand);
+        let mut told = format!("{:?}", command.unwrap());
+        for file in fs::read_dir(directory.path()).unwrap() {
+            told += &fs::read_to_string(file.unwrap().path()).unwrap();
+        }
+        told
+    }
+
+    #[test]
+    fn every_server_is_told_its_port_and_over_tls_its_certificate() {
+        let plan = plan();
+        let certificate = plan.credentials.certificate().display().to_string();
+        let key = plan.credentials.key().display().to_string();
+        for wire in [Wire::Http1, Wire::Http2, Wire::Https1, Wire::Https2] {
+            for name in ["lanner-epoll", "nginx", "h2o", "hyper"] {
+                let told = told(&plan, name, wire);
+                assert!(told.contains("4711"), "{told}");
+                let mut lines = told.lines().map(str::trim_start);
+                let blank = lines.find(|line| !line.starts_with('#') && line.contains('@'));
+                assert_eq!(blank, None, "{name} {wire:?}");
+                let secure = told.contains(&certificate) && told.contains(&key);
+                assert_eq!(secure, wire.is_secure(), "{name} {wire:?}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_of_ones_own_is_filled_in() {
+        let plan = plan();
+        let recipe = read("x=URL={scheme}://h:{port} server {cert} {key}").unwrap();
+        let command = recipe.command(&plan, 4711, Path::new("/nowhere"), SECURE);
+        let said = format!("{:?}", command.unwrap());
+        let (certificate, key) = (plan.credentials.certificate(), plan.credentials.key());
+        let words = format!("\"server\" {certificate:?} {key:?}");
+        assert!(said.contains(&words), "{said}");
+        assert!(said.contains("URL=\"https://h:4711\""), "{said}");
     }
 
     #[test]
