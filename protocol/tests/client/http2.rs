@@ -5,5 +5,7 @@ mod bounds;
 mod driver;
 mod frames;
 mod leaving;
+mod properties;
 mod requests;
 mod responses;
+mod with_server;
