@@ -1,7 +1,7 @@
 //! Section 6: what each kind of frame asks for.
 
-use crate::peer::{Client, Peer};
-use crate::wire::{self, Got, data, ping, settings, window_update};
+use super::client::Client;
+use super::wire::{self, Got, data, ping, settings, window_update};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
 use lanner_protocol::h2::settings::Id;

@@ -1,6 +1,7 @@
 //! RFC 9113, a test for each MUST that a server can be held to. The sentence above a test is the rule in our own words.
 #![allow(clippy::unwrap_used)]
 
+mod client;
 mod frames;
 mod messages;
 mod peer;

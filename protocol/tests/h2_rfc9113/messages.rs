@@ -1,7 +1,7 @@
 //! Section 8: requests and answers.
 
-use crate::peer::Client;
-use crate::wire::{Got, data, headers, literal, request};
+use super::client::Client;
+use super::wire::{Got, data, headers, literal, request};
 use lanner_protocol::h2::error_code::ErrorCode;
 
 /// The block of a GET with these fields behind it.

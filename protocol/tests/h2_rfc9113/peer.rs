@@ -1,27 +1,28 @@
-//! What the cases talk to: a server that answers every GET with `hello`, every HEAD with its head, and every POST, once its
-//! body is whole, with the number of bytes that the body had. In process here; a socket that leads to such a server is a peer too.
+//! The server in process: the protocol's own half of a connection, with the suite's app on it.
+//!
+//! `lanner`'s tests put another file in this one's place, and so run the same cases through a socket.
 
-use crate::wire::{Got, Wire, greeting};
+use super::client::{LARGE_BYTES, Peer};
 use lanner_limits::{Limits, Machine, Moment};
-use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::{Connection, Event, StreamKey};
 use lanner_protocol::{BodyLength, Fate, Fields, Head, Method, Output, ResponseHead, Status, Turn};
 use std::rc::Rc;
 
-/// A server at the other end of some wire.
-pub(crate) trait Peer {
-    /// Sends bytes to it.
-    fn send(&mut self, bytes: &[u8]);
+const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
-    /// Everything that it has sent since the last call, once it has nothing more to say for now.
-    fn receive(&mut self) -> Vec<u8>;
-
-    /// Whether it has ended the connection, as far as is known.
-    fn has_closed(&self) -> bool;
+/// A new connection to a server whose limits are those of a small machine after `change`.
+pub(crate) fn connect(change: impl FnOnce(&mut Limits)) -> Option<Box<dyn Peer>> {
+    let mut limits = Limits::for_machine(Machine {
+        nofile: 65_536,
+        memory: 1 << 30,
+        cpus: 1,
+    });
+    change(&mut limits);
+    Some(Box::new(InProcess::new(limits)))
 }
 
 /// The server in process.
-pub(crate) struct InProcess {
+struct InProcess {
     connection: Connection,
     output: Output,
     input: Vec<u8>,
@@ -32,12 +33,7 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
-    pub(crate) fn new() -> Self {
-        let limits = Limits::for_machine(Machine {
-            nofile: 65_536,
-            memory: 1 << 30,
-            cpus: 1,
-        });
+    fn new(limits: Limits) -> Self {
         Self {
             connection: Connection::new(Rc::new(limits), Moment::ZERO, 0),
             output: Output::new(),
@@ -52,9 +48,10 @@ impl InProcess {
         let mut turn = Turn {
             now: Moment::ZERO,
             output: turn_output,
-            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+            date: DATE,
         };
-        let fields = Fields::new();
+        let mut fields = Fields::new();
+        fields.append("X-Suite", "yes").unwrap();
         let head = ResponseHead {
             status: Status::OK,
             fields: &fields,
@@ -75,24 +72,19 @@ impl InProcess {
 
     fn handle(&mut self, output: &mut Output, event: Event) {
         match event {
-            Event::Request {
-                stream,
-                body: false,
-            } => self.answer(output, stream, b"hello"),
-            Event::Request { stream, .. } if self.head.method == Method::Get => {
-                self.answer(output, stream, b"hello");
-            }
-            Event::Request { stream, .. } => self.bodies.push((stream, 0)),
+            Event::Request { stream, body } => self.dispatch(output, stream, body),
             Event::Data { stream, at, last } => {
+                let Some((_, bytes)) = self.bodies.iter_mut().find(|(key, _)| *key == stream)
+                else {
+                    return;
+                };
+                *bytes += at.len();
                 let mut turn = Turn {
                     now: Moment::ZERO,
                     output: &mut *output,
-                    date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+                    date: DATE,
                 };
                 self.connection.consumed(stream, &mut turn, at.len());
-                if let Some((_, bytes)) = self.bodies.iter_mut().find(|(key, _)| *key == stream) {
-                    *bytes += at.len();
-                }
                 if last {
                     self.end(output, stream);
                 }
@@ -102,11 +94,35 @@ impl InProcess {
                 let mut turn = Turn {
                     now: Moment::ZERO,
                     output,
-                    date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+                    date: DATE,
                 };
                 self.connection.release(stream, &mut turn);
             }
             _ => {}
+        }
+    }
+
+    fn dispatch(&mut self, output: &mut Output, stream: StreamKey, body: bool) {
+        let path = self.head.target.whole.str(&self.text).to_owned();
+        match (self.head.method, path.as_str()) {
+            (Method::Post, "/hold") => {}
+            (Method::Post, _) if body => {
+                self.bodies.push((stream, 0));
+                let mut turn = Turn {
+                    now: Moment::ZERO,
+                    output,
+                    date: DATE,
+                };
+                self.connection.want_body(stream, &mut turn);
+            }
+            (Method::Post, _) => self.answer(output, stream, b"0"),
+            (_, "/large") => self.answer(output, stream, &[b'x'; LARGE_BYTES]),
+            (_, "/cookie") => {
+                let cookie = self.head.field(&self.text, "cookie").unwrap_or_default();
+                let cookie = cookie.to_vec();
+                self.answer(output, stream, &cookie);
+            }
+            _ => self.answer(output, stream, b"hello"),
         }
     }
 
@@ -126,7 +142,7 @@ impl Peer for InProcess {
             let mut turn = Turn {
                 now: Moment::ZERO,
                 output: &mut output,
-                date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+                date: DATE,
             };
             let step = self
                 .connection
@@ -146,7 +162,7 @@ impl Peer for InProcess {
             let mut turn = Turn {
                 now: Moment::ZERO,
                 output: &mut self.output,
-                date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+                date: DATE,
             };
             self.connection.flush(&mut turn);
             let bytes = self.output.slices().collect::<Vec<_>>().concat();
@@ -161,84 +177,5 @@ impl Peer for InProcess {
 
     fn has_closed(&self) -> bool {
         self.connection.fate() != Fate::Open
-    }
-}
-
-/// A client that talks to a peer.
-pub(crate) struct Client<P: Peer> {
-    pub(crate) peer: P,
-    pub(crate) wire: Wire,
-}
-
-impl Client<InProcess> {
-    /// One that has said nothing.
-    pub(crate) fn silent() -> Self {
-        Self {
-            peer: InProcess::new(),
-            wire: Wire::new(),
-        }
-    }
-
-    /// One whose connection is begun on both sides.
-    pub(crate) fn new() -> Self {
-        let mut client = Self::silent();
-        let got = client.say(&greeting());
-        assert!(matches!(got[0], Got::Settings(_)), "{got:?}");
-        assert!(got.contains(&Got::SettingsAck), "{got:?}");
-        client
-    }
-}
-
-impl<P: Peer> Client<P> {
-    /// Sends bytes, and reads everything that comes of them.
-    pub(crate) fn say(&mut self, bytes: &[u8]) -> Vec<Got> {
-        self.peer.send(bytes);
-        let received = self.peer.receive();
-        self.wire.feed(&received);
-        std::iter::from_fn(|| self.wire.next()).collect()
-    }
-
-    /// The bytes end the connection with this code.
-    pub(crate) fn ends_with(&mut self, bytes: &[u8], code: ErrorCode) {
-        let got = self.say(bytes);
-        let said = got.iter().find_map(|got| match got {
-            Got::GoAway { code, .. } => Some(*code),
-            _ => None,
-        });
-        assert_eq!(said, Some(code), "{got:?}");
-        assert!(self.peer.has_closed());
-    }
-
-    /// The bytes end the stream with this code, and the connection goes on.
-    pub(crate) fn resets(&mut self, stream: u32, bytes: &[u8], code: ErrorCode) {
-        let got = self.say(bytes);
-        assert!(got.contains(&Got::Reset(stream, code)), "{got:?}");
-        self.lives();
-    }
-
-    /// The bytes change nothing.
-    pub(crate) fn ignores(&mut self, bytes: &[u8]) {
-        let got = self.say(bytes);
-        assert!(
-            got.iter().all(|got| matches!(got, Got::WindowUpdate(..))),
-            "{got:?}"
-        );
-        self.lives();
-    }
-
-    /// The connection answers a PING.
-    pub(crate) fn lives(&mut self) {
-        let payload = *b"alive ? ";
-        let got = self.say(&crate::wire::ping(false, payload));
-        assert_eq!(got, [Got::Ping { ack: true, payload }]);
-        assert!(!self.peer.has_closed());
-    }
-
-    /// A request on this stream is answered.
-    pub(crate) fn serves(&mut self, stream: u32) {
-        let bytes = self.wire.get(stream);
-        let got = self.say(&bytes);
-        assert_eq!(got[0].status(), Some("200"), "{got:?}");
-        assert!(matches!(&got[1], Got::Data { end: true, bytes, .. } if bytes == b"hello"));
     }
 }

@@ -1,7 +1,7 @@
 //! Section 3 and 4: how a connection starts, and what a frame is.
 
-use crate::peer::{Client, Peer};
-use crate::wire::{self, Got, greeting, literal, ping, settings, settings_ack};
+use super::client::Client;
+use super::wire::{self, Got, greeting, literal, ping, settings, settings_ack};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind, PREFACE};
 use lanner_protocol::h2::settings::Id;

@@ -1,7 +1,7 @@
 //! Section 5: streams, their states, their numbers, and how many there are.
 
-use crate::peer::Client;
-use crate::wire::{self, Got, data, reset, window_update};
+use super::client::Client;
+use super::wire::{self, Got, data, reset, window_update};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::Kind;
 use lanner_protocol::h2::settings::Id;
