@@ -1,6 +1,6 @@
 //! Section 6: what each kind of frame asks for.
 
-use super::client::Client;
+use super::client::{Client, content};
 use super::wire::{self, Got, data, ping, settings, window_update};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
@@ -41,6 +41,61 @@ fn padding_fits_into_its_frame() {
     Client::new().ends_with(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
+// 6.1 and 6.2: Padding means nothing: not to the content, and not to the fields.
+#[test]
+fn padding_is_left_out() {
+    let mut client = Client::new();
+    let block = client.wire.block(&wire::request("POST", "/upload"));
+    let payload = [&[200][..], &block, &[0; 200]].concat();
+    let mut bytes = wire::frame(Kind::HEADERS, frame::PADDED | 4, 1, &payload);
+    let payload = [&[255][..], b"abcd", &[0; 255]].concat();
+    bytes.extend(wire::frame(Kind::DATA, frame::PADDED, 1, &payload));
+    bytes.extend(wire::frame(Kind::DATA, frame::PADDED | 1, 1, &[2, 0, 0]));
+    let got = client.say(&bytes);
+    assert_eq!(content(&got, 1), b"4", "{got:?}");
+    // Padding and the priority of RFC 7540 together.
+    let block = client.wire.block(&wire::request("GET", "/"));
+    let payload = [&[3, 0, 0, 0, 1, 16][..], &block, &[0; 3]].concat();
+    let got = client.say(&wire::frame(
+        Kind::HEADERS,
+        frame::PADDED | 0x25,
+        3,
+        &payload,
+    ));
+    assert_eq!(content(&got, 3), b"hello", "{got:?}");
+}
+
+// 6.1 and 6.9: All of the payload counts for flow control, padding too. What is counted so must also come back.
+#[test]
+fn padding_is_given_back() {
+    let mut client = Client::new();
+    let mut bytes = client.wire.post(1);
+    let (mut stream, mut sent) = (client.stream_window() as i64, 0);
+    let payload = [&[255][..], &[7; 256], &[0; 255]].concat();
+    let frames = wire::frame(Kind::DATA, frame::PADDED, 1, &payload).repeat(64);
+    let all = 2 * client.window.max(stream);
+    while sent < all {
+        client.window -= 64 * 512;
+        stream -= 64 * 512;
+        assert!(
+            client.window >= 0 && stream >= 0,
+            "starved after {sent} bytes"
+        );
+        bytes.extend_from_slice(&frames);
+        for got in client.say(&bytes) {
+            match got {
+                Got::WindowUpdate(0, _) => {}
+                Got::WindowUpdate(1, increment) => stream += i64::from(increment),
+                other => panic!("{other:?}"),
+            }
+        }
+        bytes.clear();
+        sent += 64 * 512;
+    }
+    let got = client.say(&data(1, true, b""));
+    assert_eq!(content(&got, 1), (sent / 2).to_string().as_bytes());
+}
+
 // 6.3: PRIORITY has 5 bytes; else it is a stream error FRAME_SIZE_ERROR.
 #[test]
 fn priority_has_five_bytes() {
@@ -49,6 +104,25 @@ fn priority_has_five_bytes() {
     client.ignores(&bytes);
     let bytes = wire::frame(Kind::PRIORITY, 0, 1, &[0; 4]);
     client.resets(1, &bytes, ErrorCode::FRAME_SIZE_ERROR);
+    // On a stream that is over there is nothing left to reset (5.4: an error of a stream may be taken for the connection's).
+    let mut client = Client::new();
+    client.serves(1);
+    let bytes = wire::frame(Kind::PRIORITY, 0, 1, &[0; 6]);
+    client.ends_with(&bytes, ErrorCode::FRAME_SIZE_ERROR);
+}
+
+// 6.5.2: What the server announces is in range itself, and it does not say that it would be pushed to.
+#[test]
+fn the_servers_own_settings_are_in_their_ranges() {
+    let client = Client::new();
+    assert!(
+        client
+            .announced(Id::ENABLE_PUSH)
+            .is_none_or(|push| push == 0)
+    );
+    let frame = client.announced(Id::MAX_FRAME_SIZE);
+    assert!(frame.is_none_or(|bytes| (1 << 14..1 << 24).contains(&bytes)));
+    assert!(client.stream_window() < 1 << 31);
 }
 
 // 6.5: An acknowledgement has no payload.
@@ -96,6 +170,14 @@ fn the_last_of_several_values_counts() {
     );
 }
 
+// 6.5.3: Each SETTINGS frame is acknowledged.
+#[test]
+fn each_settings_frame_is_acknowledged() {
+    let mut client = Client::new();
+    let bytes = settings(&[(Id::MAX_CONCURRENT_STREAMS, 1)]).repeat(3);
+    assert_eq!(client.say(&bytes), vec![Got::SettingsAck; 3]);
+}
+
 // 6.6, 8.4: A client cannot push.
 #[test]
 fn push_promise_is_a_protocol_error() {
@@ -125,6 +207,18 @@ fn a_client_that_leaves_is_still_answered() {
     assert_eq!(got[0].status(), Some("200"), "{got:?}");
 }
 
+// 6.8 and 7: GOAWAY may hold debug data, and error codes that nobody knows.
+#[test]
+fn whatever_a_client_leaves_for_it_is_still_answered() {
+    let mut client = Client::new();
+    let mut bytes = client.wire.post(1);
+    let payload = [&[0; 4][..], &[0xde, 0xad, 0xbe, 0xef], b"it is late"].concat();
+    bytes.extend(wire::frame(Kind::GOAWAY, 0, 0, &payload));
+    client.say(&bytes);
+    let got = client.say(&data(1, true, b"four"));
+    assert_eq!(content(&got, 1), b"4", "{got:?}");
+}
+
 // 6.9: An increment of 0 is PROTOCOL_ERROR, of the stream or of the connection.
 #[test]
 fn a_window_is_not_widened_by_nothing() {
@@ -150,6 +244,51 @@ fn a_window_does_not_pass_31_bits() {
         &window_update(1, 0x7fff_ffff),
         ErrorCode::FLOW_CONTROL_ERROR,
     );
+}
+
+// 6.9.1: A stream's window holds for the client too; what passes it is FLOW_CONTROL_ERROR.
+#[test]
+fn more_than_a_streams_window_is_a_flow_control_error() {
+    let mut client = Client::new();
+    let mut bytes = client
+        .wire
+        .headers(1, false, &wire::request("POST", "/hold"));
+    bytes.extend(fill(1, client.stream_window()));
+    client.ignores(&bytes);
+    client.resets(1, &data(1, false, b"x"), ErrorCode::FLOW_CONTROL_ERROR);
+}
+
+// 6.9.1: And so does the connection's.
+#[test]
+fn more_than_the_connections_window_is_a_flow_control_error() {
+    let mut client = Client::new();
+    let (each, mut stream) = (client.stream_window(), 1);
+    let mut left = usize::try_from(client.window).unwrap();
+    while left > 0 {
+        let count = left.min(each);
+        let mut bytes = client
+            .wire
+            .headers(stream, false, &wire::request("POST", "/hold"));
+        bytes.extend(fill(stream, count));
+        client.ignores(&bytes);
+        (left, stream) = (left - count, stream + 2);
+    }
+    let mut bytes = client
+        .wire
+        .headers(stream, false, &wire::request("POST", "/hold"));
+    bytes.extend(data(stream, false, b"x"));
+    client.ends_with(&bytes, ErrorCode::FLOW_CONTROL_ERROR);
+}
+
+/// So much DATA.
+fn fill(stream: u32, mut bytes: usize) -> Vec<u8> {
+    let mut frames = Vec::new();
+    while bytes > 0 {
+        let count = bytes.min(16_384);
+        frames.extend(data(stream, false, &vec![0; count]));
+        bytes -= count;
+    }
+    frames
 }
 
 // 6.9.1: No more is sent than both windows allow.

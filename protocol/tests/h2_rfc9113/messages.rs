@@ -1,6 +1,6 @@
 //! Section 8: requests and answers.
 
-use super::client::Client;
+use super::client::{Client, content};
 use super::wire::{Got, data, headers, literal, request};
 use lanner_protocol::h2::error_code::ErrorCode;
 
@@ -108,12 +108,39 @@ fn fields_of_connections_are_malformed() {
     assert_eq!(got[0].status(), Some("200"));
 }
 
+// 8.2.1: A name is not empty.
+#[test]
+fn names_are_not_empty() {
+    malformed(&with(&[("", "1")]));
+}
+
+// 8.2.3: Crumbs of a cookie are one Cookie to everybody behind HTTP/2.
+#[test]
+fn crumbs_are_put_together() {
+    let mut client = Client::new();
+    let mut fields = request("GET", "/cookie").to_vec();
+    fields.extend([
+        ("cookie", "a=b"),
+        ("x", "y"),
+        ("cookie", "c=d"),
+        ("cookie", "e=f"),
+    ]);
+    let bytes = client.wire.headers(1, true, &fields);
+    let got = client.say(&bytes);
+    assert_eq!(content(&got, 1), b"a=b; c=d; e=f", "{got:?}");
+}
+
 // 8.3: Pseudo-fields are those of requests, come before all others, and once.
 #[test]
 fn pseudo_fields_are_known_first_and_single() {
     malformed(&with(&[(":test", "1")]));
     malformed(&with(&[(":status", "200")]));
-    malformed(&with(&[(":path", "/")]));
+    for (name, value) in request("GET", "/") {
+        malformed(&with(&[(name, value)]));
+        let mut block = literal(name.as_bytes(), value.as_bytes());
+        block.extend(with(&[]));
+        malformed(&block);
+    }
     let mut block = literal(b"x", b"1");
     block.extend(with(&[]));
     malformed(&block);
@@ -145,6 +172,10 @@ fn authority_and_host_agree() {
     let got = client.say(&headers(3, true, &with(&[("host", "example.org")])));
     assert_eq!(got[0].status(), Some("400"));
     assert!(got.contains(&Got::Reset(3, ErrorCode::PROTOCOL_ERROR)));
+    let mut fields = request("GET", "/");
+    fields[3].1 = "somebody@example.com";
+    let bytes = client.wire.headers(5, true, &fields);
+    client.resets(5, &bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 // 8.3.1: `*` is the path of OPTIONS only, and absolute targets are none.
@@ -159,19 +190,34 @@ fn paths_begin_with_a_slash() {
     }
 }
 
-// 8.3.2: Answers have `:status`, and nothing before it. 8.2.2: and no fields of connections.
+// 8.3.2: Answers have `:status`, and no other pseudo-field. 8.2: names are sent in lower case, however the app writes them.
+// 8.2.2: and no fields of connections. Every answer of every case is held to that; here one says something about itself.
 #[test]
-fn answers_begin_with_their_status() {
+fn answers_begin_with_their_status_and_have_names_in_lower_case() {
     let mut client = Client::new();
     let bytes = client.wire.get(1);
     let got = client.say(&bytes);
     let Got::Headers { fields, .. } = &got[0] else {
         panic!("{got:?}")
     };
-    assert_eq!(fields[0].0, ":status");
-    assert!(fields[1..].iter().all(|(name, _)| {
-        !name.starts_with(':') && *name == name.to_lowercase() && name != "connection"
-    }));
+    assert_eq!(fields[0], (":status".into(), "200".into()));
+    assert!(fields.contains(&("x-suite".into(), "yes".into())));
+}
+
+// 8.1: Interim answers come before the answer, and end nothing. 8.6: none of them is 101.
+#[test]
+fn interim_answers_do_not_end_the_stream() {
+    let mut client = Client::new();
+    let mut fields = request("POST", "/upload").to_vec();
+    fields.push(("expect", "100-continue"));
+    let bytes = client.wire.headers(1, false, &fields);
+    let got = client.say(&bytes);
+    assert_eq!(got.len(), 1, "{got:?}");
+    assert_eq!(got[0].status(), Some("100"));
+    assert!(matches!(got[0], Got::Headers { end: false, .. }));
+    let got = client.say(&data(1, true, b"abc"));
+    assert_eq!(got[0].status(), Some("200"));
+    assert_eq!(content(&got, 1), b"3");
 }
 
 // 8.1: An answer to HEAD has no DATA.
@@ -195,6 +241,8 @@ fn connect_is_refused() {
     assert_eq!(client.say(&bytes)[0].status(), Some("501"));
     let bytes = client.wire.headers(3, true, &request("CONNECT", "/"));
     client.resets(3, &bytes, ErrorCode::PROTOCOL_ERROR);
+    let bytes = client.wire.headers(5, true, &[(":method", "CONNECT")]);
+    client.resets(5, &bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 // 8.8 and 8.1: Whoever is answered before its body is whole is told to stop without an error.

@@ -1,7 +1,7 @@
 //! Section 3 and 4: how a connection starts, and what a frame is.
 
-use super::client::Client;
-use super::wire::{self, Got, greeting, literal, ping, settings, settings_ack};
+use super::client::{Client, LARGE_BYTES, content};
+use super::wire::{self, Got, greeting, literal, ping, settings, settings_ack, window_update};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind, PREFACE};
 use lanner_protocol::h2::settings::Id;
@@ -14,11 +14,14 @@ fn the_server_begins_with_settings() {
     assert!(matches!(got[0], Got::Settings(_)), "{got:?}");
 }
 
-// 3.4: SETTINGS in the preface are acknowledged as any others.
+// 3.4: SETTINGS in the preface are acknowledged as any others, behind the server's own preface.
 #[test]
-fn the_clients_first_settings_are_acknowledged() {
+fn the_clients_first_settings_are_acknowledged_behind_the_servers_own() {
     let mut client = Client::silent();
-    assert!(client.say(&greeting()).contains(&Got::SettingsAck));
+    let got = client.say(&greeting());
+    let own = got.iter().position(|got| matches!(got, Got::Settings(_)));
+    let acknowledged = got.iter().position(|got| *got == Got::SettingsAck);
+    assert!(own.is_some() && own < acknowledged, "{got:?}");
 }
 
 // 3.4: Something else in the preface's place is a connection error PROTOCOL_ERROR.
@@ -106,6 +109,8 @@ fn frames_above_the_largest_size_are_frame_size_errors() {
     for kind in [Kind::HEADERS, Kind::SETTINGS, Kind::DATA, Kind(0xfa)] {
         let mut client = Client::new();
         let stream = if kind == Kind::SETTINGS { 0 } else { 1 };
+        let announced = client.announced(Id::MAX_FRAME_SIZE);
+        assert!(announced.is_none_or(|max| max == 16_384));
         client.ends_with(
             &wire::frame(kind, 0, stream, &[0; 16_386]),
             ErrorCode::FRAME_SIZE_ERROR,
@@ -129,6 +134,20 @@ fn frames_too_small_are_frame_size_errors() {
             ErrorCode::FRAME_SIZE_ERROR,
         );
     }
+}
+
+// 4.2: No frame that the server sends is longer than the client takes. Every frame of every case is held to that; here there
+// is a reason for longer ones.
+#[test]
+fn long_content_comes_in_frames_that_the_client_takes() {
+    let mut client = Client::new();
+    client.say(&settings(&[(Id::INITIAL_WINDOW_SIZE, 1 << 20)]));
+    client.say(&window_update(0, 1 << 20));
+    let bytes = client
+        .wire
+        .headers(1, true, &wire::request("GET", "/large"));
+    let got = client.say(&bytes);
+    assert_eq!(content(&got, 1).len(), LARGE_BYTES);
 }
 
 // 4.3: A field block that cannot be decoded is a connection error COMPRESSION_ERROR.
@@ -176,16 +195,78 @@ fn nothing_comes_between_the_frames_of_a_field_block() {
     }
 }
 
-// 6.5.3 with 4.3.1: a smaller table is announced at the beginning of the next block.
+// 4.3.1: A table that the client has made smaller is announced at the beginning of the next block (RFC 7541 section 4.2: the
+// smallest size that there was in between, and the last).
 #[test]
-fn a_smaller_table_of_the_clients_is_kept_to() {
+fn a_smaller_table_of_the_clients_is_announced_and_kept_to() {
     let mut client = Client::new();
     client.serves(1);
     client.serves(3);
     client.say(&settings(&[(Id::HEADER_TABLE_SIZE, 0)]));
-    // The client's decoder would refuse an index into what it no longer has.
     client.serves(5);
+    let heads: Vec<_> = client
+        .frames
+        .iter()
+        .filter(|(header, _)| header.kind == Kind::HEADERS)
+        .collect();
+    assert_eq!(heads[0].1[0], 0x20, "an update to a table of nothing");
+    // The client's decoder has emptied its table with that, and would refuse an index into it.
     client.serves(7);
+}
+
+// 4.3.1: The server's encoder may use a larger table than it began with only once it has said so, and never a larger one than
+// the client allows. A decoder that allows it as much as that refuses anything else.
+#[test]
+fn a_larger_table_of_the_clients_is_not_used_unannounced() {
+    let mut client = Client::new();
+    client.say(&settings(&[(Id::HEADER_TABLE_SIZE, 65_536)]));
+    for stream in 0..50 {
+        client.serves(1 + 2 * stream);
+    }
+}
+
+// RFC 7541 section 6.3: An update beyond what the server allows is an error of decoding, and so a COMPRESSION_ERROR.
+#[test]
+fn a_table_larger_than_allowed_is_a_compression_error() {
+    let mut client = Client::new();
+    let allowed = client.announced(Id::HEADER_TABLE_SIZE).unwrap_or(4096);
+    let mut block = Vec::new();
+    // 2^5-1 in the prefix, and the rest in groups of seven bits, the lowest first.
+    block.push(0x3f);
+    let mut rest = allowed + 1 - 31;
+    while rest >= 128 {
+        block.push((rest % 128) as u8 | 0x80);
+        rest /= 128;
+    }
+    block.push(rest as u8);
+    block.extend(client.wire.block(&wire::request("GET", "/")));
+    client.ends_with(
+        &wire::headers(1, true, &block),
+        ErrorCode::COMPRESSION_ERROR,
+    );
+}
+
+// 4.3.1: Behind the acknowledgement of a table that the server has made smaller, the next block begins with an update that
+// keeps to it; else it is a connection error COMPRESSION_ERROR.
+#[test]
+fn blocks_that_ignore_a_smaller_table_are_compression_errors() {
+    let small = || Client::with(|limits| limits.h2_header_table = 1_024);
+    let Some(mut client) = small() else {
+        return println!("skipped: not a server whose limits are ours to set");
+    };
+    assert_eq!(client.announced(Id::HEADER_TABLE_SIZE), Some(1_024));
+    let block: Vec<u8> = wire::request("GET", "/")
+        .iter()
+        .flat_map(|(name, value)| literal(name.as_bytes(), value.as_bytes()))
+        .collect();
+    client.ends_with(
+        &wire::headers(1, true, &block),
+        ErrorCode::COMPRESSION_ERROR,
+    );
+    let mut client = small().expect("the same server");
+    let block = [&[0x3f, 0xe1, 0x07][..], &block].concat();
+    let got = client.say(&wire::headers(1, true, &block));
+    assert_eq!(got[0].status(), Some("200"), "{got:?}");
 }
 
 // 5.4.1: GOAWAY names the last stream that was, or may have been, processed.
