@@ -35,6 +35,11 @@ pub(crate) trait Peer {
 
     /// Whether it has ended the connection, as far as is known.
     fn has_closed(&self) -> bool;
+
+    /// Whether nothing but HTTP/2 is spoken there.
+    fn is_only_http2(&self) -> bool {
+        true
+    }
 }
 
 pub(crate) struct Client {
@@ -55,7 +60,7 @@ pub(crate) struct Client {
 impl Client {
     /// One that has said nothing.
     pub(crate) fn silent() -> Self {
-        Self::at(peer::connect(|_| {}).expect("settings as they are by themselves"))
+        Self::at(peer::connect())
     }
 
     /// One whose connection is begun on both sides.
@@ -65,7 +70,7 @@ impl Client {
 
     /// The same with a server that has other limits, where this is a server whose limits are ours to set.
     pub(crate) fn with(change: impl FnOnce(&mut Limits)) -> Option<Self> {
-        Some(Self::at(peer::connect(change)?).greet())
+        Some(Self::at(peer::connect_with(change)?).greet())
     }
 
     fn at(peer: Box<dyn Peer>) -> Self {

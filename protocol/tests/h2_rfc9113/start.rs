@@ -24,10 +24,17 @@ fn the_clients_first_settings_are_acknowledged_behind_the_servers_own() {
     assert!(own.is_some() && own < acknowledged, "{got:?}");
 }
 
-// 3.4: Something else in the preface's place is a connection error PROTOCOL_ERROR.
+// 3.4: Something else in the preface's place is a connection error PROTOCOL_ERROR; where HTTP/1.1 is spoken too, it is that.
 #[test]
 fn a_wrong_preface_ends_the_connection() {
     let mut client = Client::silent();
+    if !client.peer.is_only_http2() {
+        client.peer.send(b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n");
+        let received = client.peer.receive();
+        assert!(received.starts_with(b"HTTP/1."), "{received:?}");
+        assert!(client.peer.has_closed());
+        return;
+    }
     client.ends_with(
         b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
         ErrorCode::PROTOCOL_ERROR,
