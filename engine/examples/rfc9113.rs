@@ -2,7 +2,7 @@
 //! themselves, h2spec, or whatever else wants small answers.
 //!
 //! ```text
-//! cargo run --release --example rfc9113
+//! LANNER_LISTEN=http://127.0.0.1:8080 cargo run --release --example rfc9113
 //! H2_TARGET=127.0.0.1:8080 cargo test -p lanner --test http2 rfc9113
 //! h2spec -h 127.0.0.1 -p 8080
 //! ```
@@ -30,10 +30,7 @@ pub(crate) async fn app(mut request: Request) -> Result<Response, Error> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::builder()
-        .set("listen", "http://127.0.0.1:8080")
-        .environment()
-        .start(|_worker| app)?;
+    let server = Server::builder().environment().start(|_worker| app)?;
     println!("serving on {:?}", server.handle().addresses());
     Ok(server.join()?)
 }
