@@ -348,3 +348,32 @@ fn a_head_longer_than_a_frame_goes_on_in_continuation() {
     let got = driver.got();
     assert!(matches!(&got[..], [Got::Headers { end: true, fields, .. }] if fields.len() == 6));
 }
+
+/// What others have waiting can fill a stream too, and when that is gone it is told as they are.
+#[test]
+fn a_stream_that_others_have_filled_is_resumed() {
+    let mut driver = Driver::with(|limits| limits.h2_max_send_buffer = 64 << 10);
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+        driver.respond(stream, 200, BodyLength::Unknown);
+    }
+    // The connection's window is shut by the first.
+    for _ in 0..5 {
+        driver.body(1, &[1; 13_107]);
+    }
+    driver.got();
+    driver.body(3, &[3; 10_000]);
+    let keys = [3, 5].map(|stream| driver.key(stream));
+    assert!(driver.connection.accepts_body(keys[0]));
+    driver.body(5, &[5; 60_000]);
+    assert!(!driver.connection.accepts_body(keys[0]));
+    assert!(!driver.connection.accepts_body(keys[1]));
+    driver.send(&window_update(0, 1 << 20));
+    driver.got();
+    let mut resumed = Vec::new();
+    while let Some(key) = driver.connection.take_resumed() {
+        resumed.push(key.id());
+    }
+    assert_eq!(resumed, [3, 5]);
+}

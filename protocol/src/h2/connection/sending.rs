@@ -72,6 +72,7 @@ impl Connection {
             stream.end = End::Queued;
         }
         stream.queue.push_shared(piece);
+        let had_room = self.queued_bytes < self.limits.h2_max_send_buffer;
         self.queued_bytes += bytes;
         if let Some(rate) = stream.min_response_rate {
             let unsent = stream.queue.len() as u64;
@@ -82,11 +83,30 @@ impl Connection {
             self.due_by(due);
         }
         self.reschedule(key);
-        if !self.is_full(key) {
-            return;
+        if self.is_full(key) {
+            self.note_full(key);
         }
+        if had_room && self.queued_bytes >= self.limits.h2_max_send_buffer {
+            self.note_all_full();
+        }
+    }
+
+    fn note_full(&mut self, key: StreamKey) {
         if let Some(stream) = self.streams.at_mut(key) {
             self.full_streams += usize::from(!std::mem::replace(&mut stream.was_full, true));
+        }
+    }
+
+    /// All streams together have as much waiting as they may: each that has something waiting is full by that, whether it
+    /// brings more or not.
+    #[cold]
+    fn note_all_full(&mut self) {
+        for place in 0..self.streams.places() {
+            if let Some(key) = self.streams.key_at(place)
+                && self.is_full(key)
+            {
+                self.note_full(key);
+            }
         }
     }
 
