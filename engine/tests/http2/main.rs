@@ -2,10 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../examples/rfc9113.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main` starts a server of its own")]
 mod app;
+mod clients;
+mod greeter;
+#[path = "../../examples/grpc.rs"]
+#[allow(dead_code, reason = "its `main` starts a server of its own")]
+mod grpc;
 #[macro_use]
 mod peers;
+#[path = "../binary/program.rs"]
+#[allow(dead_code, reason = "tests of the binary need more of it")]
+mod program;
 mod rfc9113_epoll;
 mod rfc9113_uring;
 mod socket;

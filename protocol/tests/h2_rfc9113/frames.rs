@@ -104,11 +104,11 @@ fn priority_has_five_bytes() {
     client.ignores(&bytes);
     let bytes = wire::frame(Kind::PRIORITY, 0, 1, &[0; 4]);
     client.resets(1, &bytes, ErrorCode::FRAME_SIZE_ERROR);
-    // On a stream that is over there is nothing left to reset (5.4: an error of a stream may be taken for the connection's).
+    // Also of a stream that is over.
     let mut client = Client::new();
     client.serves(1);
     let bytes = wire::frame(Kind::PRIORITY, 0, 1, &[0; 6]);
-    client.ends_with(&bytes, ErrorCode::FRAME_SIZE_ERROR);
+    client.resets(1, &bytes, ErrorCode::FRAME_SIZE_ERROR);
 }
 
 // 6.5.2: What the server announces is in range itself, and it does not say that it would be pushed to.
