@@ -1,7 +1,7 @@
 //! Clients that others have made, by prior knowledge on a cleartext port: curl and nghttp for what they insist on, h2load for
 //! load without a single error, httpx and gRPC's own client for how Python sees it. On both drivers of our own.
 
-use crate::program::{Directory, Serving, finish, installed};
+use crate::program::{Directory, Process, Serving, finish, installed};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,20 +37,25 @@ fn serving(driver: &str, arguments: &[&str]) -> Serving {
 
 /// Stops a server that must have nothing to regret.
 fn ended_well(server: Serving) {
-    let (status, said) = server.process.stop();
+    stopped_well(server.process);
+}
+
+/// The same of any process of the program.
+pub(crate) fn stopped_well(process: Process) {
+    let (status, said) = process.stop();
     assert!(status.success() && said.contains("none was cut"), "{said}");
     assert!(!said.contains("panic"), "{said}");
 }
 
 /// What a client that must succeed wrote to standard output and to standard error.
-fn succeeds(command: &mut Command) -> (String, String) {
+pub(crate) fn succeeds(command: &mut Command) -> (String, String) {
     let (success, output, errors) = finish(command.env("LC_ALL", "C"));
     assert!(success, "{command:?}:\n{output}\n{errors}");
     (output, errors)
 }
 
 /// curl, silent but for errors, and bounded in time; its own configuration and the proxies of its user left out.
-fn curl(arguments: &[&str]) -> Option<(String, String)> {
+pub(crate) fn curl(arguments: &[&str]) -> Option<(String, String)> {
     let mut command = installed("curl")?;
     command.args(["-q", "-sS", "--noproxy", "*", "--max-time", "30"]);
     Some(succeeds(command.args(arguments)))

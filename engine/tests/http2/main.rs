@@ -16,4 +16,5 @@ mod peers;
 mod program;
 mod rfc9113_epoll;
 mod rfc9113_uring;
+mod secure;
 mod socket;
