@@ -17,8 +17,10 @@ mod known_name;
 mod lookup;
 mod prepared;
 mod static_table;
+mod succession;
 mod table;
 mod tally;
+mod words;
 
 pub use decoder::{Decoded, Decoder, Field};
 pub use encoder::Encoder;

@@ -108,21 +108,30 @@ impl Decoder {
         while let Some((&first, after)) = rest.split_first() {
             rest = after;
             let field = if first >= 0x80 {
-                self.indexed(first, &mut rest, &mut tally, text)?
-            } else if first >= 0x40 {
-                self.literal_into_table(first, &mut rest, &mut tally, text)?
-            } else if first >= 0x20 {
-                return Err(Fault::SizeUpdateLate);
+                let index = u32::from(first & 0x7f);
+                let index = if index < 0x7f {
+                    index
+                } else {
+                    let mut more = rest;
+                    let index = integer::decode(first, 7, &mut more)?;
+                    rest = more;
+                    index
+                };
+                self.indexed(index, &mut tally, text)?
             } else {
-                self.literal(first, &mut rest, &mut tally, text)?
+                // By a copy, so that no one else points to `rest` and it is kept in registers.
+                let mut more = rest;
+                let field = self.spelled_out(first, &mut more, &mut tally, text)?;
+                rest = more;
+                field
             };
             if let Some(field) = field {
                 report(field, text);
             }
         }
         Ok(Decoded {
-            fields: tally.fields,
-            list_bytes: tally.list_bytes,
+            fields: tally.fields(),
+            list_bytes: tally.list_bytes(),
             exceeded: tally.exceeded,
         })
     }
@@ -153,21 +162,20 @@ impl Decoder {
     }
 
     /// A field of either table (RFC 7541 section 6.1).
-    #[inline]
+    #[inline(always)]
     fn indexed(
         &self,
-        first: u8,
-        rest: &mut &[u8],
+        index: u32,
         tally: &mut Tally<'_>,
         text: &mut Vec<u8>,
     ) -> Result<Option<Field>, Fault> {
-        let index = integer::decode(first, 7, rest)?;
         let start = text.len();
-        let (name_len, name, pair);
+        let (name_len, value_len, name, pair);
         if let Some(entry) = static_table::Entry::at(index) {
             let both = entry.name_and_value();
             name_len = entry.name().len();
-            if !tally.admit(name_len, both.len() - name_len) {
+            value_len = both.len() - name_len;
+            if !tally.admit(name_len, value_len) {
                 return Ok(None);
             }
             name = entry.known_name();
@@ -179,7 +187,8 @@ impl Decoder {
                 None => return Err(Fault::IndexZero),
             };
             name_len = entry.name_len();
-            if !tally.admit(name_len, entry.value_len()) {
+            value_len = entry.value_len();
+            if !tally.admit(name_len, value_len) {
                 return Ok(None);
             }
             name = entry.known;
@@ -187,11 +196,27 @@ impl Decoder {
             self.table.copy_out(entry, text);
         }
         Ok(Some(Field {
-            span: field_span(start, name_len, text),
+            span: field_span(start, name_len, value_len),
             name,
             pair,
             never_indexed: false,
         }))
+    }
+
+    /// A field by its text, or its value's (RFC 7541 section 6.2).
+    #[inline(never)]
+    fn spelled_out(
+        &mut self,
+        first: u8,
+        rest: &mut &[u8],
+        tally: &mut Tally<'_>,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<Field>, Fault> {
+        match first {
+            0x40.. => self.literal_into_table(first, rest, tally, text),
+            0x20.. => Err(Fault::SizeUpdateLate),
+            _ => self.literal(first, rest, tally, text),
+        }
     }
 
     /// A field that does not go into the table (RFC 7541 sections 6.2.2 and 6.2.3).
@@ -218,7 +243,7 @@ impl Decoder {
         let value_len = take_string(rest, room.saturating_sub(name.len), text)?;
         Ok(if tally.admit(name.len, value_len) {
             Some(Field {
-                span: field_span(start, name.len, text),
+                span: field_span(start, name.len, value_len),
                 name: name.known,
                 pair: None,
                 never_indexed: first & 0x10 != 0,
@@ -269,7 +294,7 @@ impl Decoder {
         }
         Ok(if tally.admit(name.len, value_len) {
             Some(Field {
-                span: field_span(start, name.len, text),
+                span: field_span(start, name.len, value_len),
                 name: name.known,
                 pair: None,
                 never_indexed: false,
@@ -344,13 +369,18 @@ impl ReadName {
     }
 }
 
-/// The field whose name and value are the text from `start` on.
+/// The field whose name begins at `start`, and its value behind that.
 #[inline]
-fn field_span(start: usize, name_len: usize, text: &[u8]) -> FieldSpan {
-    let name_end = start + name_len;
+fn field_span(start: usize, name_len: usize, value_len: usize) -> FieldSpan {
     FieldSpan {
-        name: Span::between(start, name_end),
-        value: Span::between(name_end, text.len()),
+        name: Span {
+            offset: start as u32,
+            len: name_len as u32,
+        },
+        value: Span {
+            offset: (start + name_len) as u32,
+            len: value_len as u32,
+        },
     }
 }
 

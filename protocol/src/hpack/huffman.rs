@@ -7,7 +7,7 @@ mod decoding;
 mod encoding;
 
 pub(super) use decoding::decode;
-pub(super) use encoding::{encode, encoded_len};
+pub(super) use encoding::{encode, encode_number, encoded_len};
 
 /// How many bits each byte's code has; the last is the end-of-string symbol's.
 #[rustfmt::skip]

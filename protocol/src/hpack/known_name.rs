@@ -4,6 +4,7 @@
 use std::num::NonZeroU8;
 
 use super::static_table::ENTRIES;
+use super::words;
 
 /// A name that the server knows. That a field has none means that its name is none of these, however it was written: the
 /// decoder also recognises names that were spelled out.
@@ -157,7 +158,7 @@ impl KnownName {
     #[inline]
     pub fn of(name: &[u8]) -> Option<KnownName> {
         let known = KnownName::from_number(SLOTS[slot(name)])?;
-        (known.text().as_bytes() == name).then_some(known)
+        words::same(known.text().as_bytes(), name).then_some(known)
     }
 
     /// The name itself.
@@ -174,7 +175,7 @@ impl KnownName {
     }
 
     #[inline]
-    pub(super) fn number(self) -> u8 {
+    pub(super) const fn number(self) -> u8 {
         self.0.get()
     }
 

@@ -3,8 +3,8 @@
 //! Slots are written over, never cleared: whether the field that a slot tells of is still in the table, and the same, is
 //! for the caller to see. Two fields with the same hash cost nothing but compression.
 
-/// How many slots a field may stand in, from the one that its hash names.
-const PROBES: usize = 4;
+/// How many fields a bucket remembers.
+const BUCKET_LEN: usize = 4;
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
@@ -13,54 +13,78 @@ struct Slot {
     number: u32,
 }
 
+type Bucket = [Slot; BUCKET_LEN];
+
 /// The fields of a table by their hash.
 pub(super) struct Lookup {
     /// None before the first field, then a power of two.
-    slots: Vec<Slot>,
+    buckets: Vec<Bucket>,
 }
 
 impl Lookup {
     /// It allocates when the first field is noted.
     pub(super) const fn new() -> Lookup {
-        Lookup { slots: Vec::new() }
+        Lookup {
+            buckets: Vec::new(),
+        }
     }
 
     /// The number of the field with this hash of which `is_it` is true.
     #[inline]
     pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        if self.slots.is_empty() {
-            return None;
+        for slot in self.buckets.get(self.place(hash))? {
+            if slot.hash == hash && is_it(slot.number) {
+                return Some(slot.number);
+            }
         }
-        let mask = self.slots.len() - 1;
-        (0..PROBES)
-            .map(|probe| self.slots[(hash as usize + probe) & mask])
-            .find(|slot| slot.hash == hash && is_it(slot.number))
-            .map(|slot| slot.number)
+        None
     }
 
     /// Notes the field that went in last, as `number`, into a table that holds at most `table_bytes_max`: in the place of
-    /// one that is there no more, or else of the oldest.
+    /// the oldest, which may be there no more.
     pub(super) fn note(&mut self, hash: u32, number: u32, table_bytes_max: u32) {
-        if self.slots.is_empty() {
+        if self.buckets.is_empty() {
             // A field counts 32 bytes and its text, so at most half of the slots are in use, in truth a quarter. However
             // large the table, the cap is not worth passing: what is not found is sent again.
-            let count = (table_bytes_max / 16).clamp(16, 8192).next_power_of_two();
-            self.slots = vec![Slot::default(); count as usize];
+            let slots = (table_bytes_max / 16).clamp(16, 8192);
+            let count = (slots as usize / BUCKET_LEN).next_power_of_two();
+            self.buckets = vec![Bucket::default(); count];
         }
-        let mask = self.slots.len() - 1;
-        let oldest = (0..PROBES)
-            .map(|probe| (hash as usize + probe) & mask)
-            .max_by_key(|&at| number.wrapping_sub(self.slots[at].number));
-        if let Some(at) = oldest {
-            self.slots[at] = Slot { hash, number };
+        let place = self.place(hash);
+        let oldest = self.buckets[place]
+            .iter_mut()
+            .max_by_key(|slot| number.wrapping_sub(slot.number));
+        if let Some(slot) = oldest {
+            *slot = Slot { hash, number };
         }
+    }
+
+    /// Beyond the end if there are no buckets.
+    #[inline]
+    fn place(&self, hash: u32) -> usize {
+        hash as usize & self.buckets.len().wrapping_sub(1)
     }
 }
 
 /// A factor with its bits well spread: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The hash of a field.
+/// The last eight bytes, or what there is, some of them once more.
+#[inline]
+fn last_bytes(text: &[u8]) -> u64 {
+    if let Some(word) = text.last_chunk() {
+        u64::from_le_bytes(*word)
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else if let (Some(&first), Some(&last)) = (text.first(), text.last()) {
+        let middle = text[text.len() / 2];
+        u64::from(first) << 16 | u64::from(middle) << 8 | u64::from(last)
+    } else {
+        0
+    }
+}
+
+/// The hash of a field, in which every byte counts.
 #[inline]
 pub(super) fn hash(name: &[u8], value: &[u8]) -> u32 {
     let lengths = (name.len() as u64) << 32 ^ value.len() as u64;
@@ -84,16 +108,8 @@ fn mix_all(mut hash: u64, text: &[u8]) -> u64 {
     if rest.is_empty() {
         return hash;
     }
-    // The last bytes in one word, some of them once more; the lengths are in the hash, so nothing is taken for another.
-    let last = if let Some(word) = text.last_chunk::<8>() {
-        u64::from_le_bytes(*word)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-    } else {
-        let (first, middle, last) = (text[0], text[text.len() / 2], text[text.len() - 1]);
-        u64::from(first) << 16 | u64::from(middle) << 8 | u64::from(last)
-    };
-    mix(hash, last)
+    // The lengths are in the hash, so nothing is taken for another.
+    mix(hash, last_bytes(text))
 }
 
 #[cfg(test)]
@@ -104,10 +120,10 @@ mod tests {
     fn a_field_is_found_until_newer_ones_needed_its_slot() {
         let mut lookup = Lookup::new();
         assert_eq!(lookup.find(7, |_| true), None);
-        for number in 1..=PROBES as u32 {
+        for number in 1..=BUCKET_LEN as u32 {
             lookup.note(7, number, 4096);
         }
-        for number in 1..=PROBES as u32 {
+        for number in 1..=BUCKET_LEN as u32 {
             assert_eq!(lookup.find(7, |found| found == number), Some(number));
         }
         lookup.note(7, 5, 4096);

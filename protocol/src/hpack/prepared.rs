@@ -12,7 +12,7 @@ pub struct Prepared {
     value: Vec<u8>,
     indexing: Indexing,
     known: Option<KnownName>,
-    pub(super) hash: u32,
+    hash: u32,
     /// The name as a string, if it is in no static table, and the value as one.
     strings: Vec<u8>,
 }
@@ -45,18 +45,33 @@ impl Prepared {
     }
 
     /// The field's value.
+    #[inline]
     pub fn value(&self) -> &[u8] {
         &self.value
     }
 
     #[inline]
-    pub(super) fn line(&self) -> encoder::Line<'_> {
-        encoder::Line {
-            name: &self.name,
-            value: &self.value,
-            indexing: self.indexing,
-            hash: self.hash,
-            prepared: Some((self.known, &self.strings)),
-        }
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    #[inline]
+    pub(super) fn hash(&self) -> u32 {
+        self.hash
+    }
+
+    #[inline]
+    pub(super) fn indexing(&self) -> Indexing {
+        self.indexing
+    }
+
+    #[inline]
+    pub(super) fn known_name(&self) -> Option<KnownName> {
+        self.known
+    }
+
+    #[inline]
+    pub(super) fn strings(&self) -> &[u8] {
+        &self.strings
     }
 }

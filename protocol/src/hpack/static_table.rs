@@ -3,6 +3,7 @@
 use std::num::NonZeroU8;
 
 use super::known_name::KnownName;
+use super::words;
 
 /// The fields from index 1 on.
 pub(super) const ENTRIES: [(&str, &str); 61] = [
@@ -217,20 +218,24 @@ impl StaticPair {
 
     /// The static pair of this name and value, if there is one. Names without a value in the table have none, though their
     /// value there is the empty one: nobody sends those.
+    #[inline]
     pub(super) fn of(name: KnownName, value: &[u8]) -> Option<StaticPair> {
         let first = usize::from(name.number());
-        let same_name = PLACES
-            .get(first - 1..)?
-            .iter()
-            .take_while(|entry| usize::from(entry.first) == first);
-        for (offset, entry) in same_name.enumerate() {
-            if entry.value_len > 0
-                && &entry.name_and_value()[usize::from(entry.name_len)..] == value
-            {
-                return StaticPair::at((first + offset) as u32);
-            }
+        let same_name = PLACES.get(first - 1..)?;
+        // Where the first has none, no other has.
+        if same_name.first()?.value_len == 0 {
+            return None;
         }
-        None
+        same_name
+            .iter()
+            .take_while(|entry| usize::from(entry.first) == first)
+            .position(|entry| {
+                words::same(
+                    &entry.name_and_value()[usize::from(entry.name_len)..],
+                    value,
+                )
+            })
+            .and_then(|offset| StaticPair::at((first + offset) as u32))
     }
 
     /// Its index.
@@ -263,6 +268,8 @@ mod tests {
     fn a_known_name_with_another_value_is_no_pair() {
         assert_eq!(StaticPair::of(KnownName::METHOD, b"PUT"), None);
         assert_eq!(StaticPair::of(KnownName::METHOD, b""), None);
+        // The first behind the table, and the last.
+        assert_eq!(StaticPair::of(KnownName::PROTOCOL, b"websocket"), None);
         assert_eq!(StaticPair::of(KnownName::UPGRADE, b""), None);
         assert_eq!(
             StaticPair::of(KnownName::SCHEME, b"https"),

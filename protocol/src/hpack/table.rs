@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::FIELD_OVERHEAD;
 use super::known_name::KnownName;
+use super::words;
 use crate::span::Span;
 
 /// Longer names are shared between fields; shorter ones are copied in front of their value, so that name and value are
@@ -65,6 +66,8 @@ pub(super) struct Table {
     size_max: u32,
     /// How many fields ever went in, wrapping.
     inserted: u32,
+    /// How often text was moved, wrapping.
+    moves: u32,
 }
 
 impl Table {
@@ -76,6 +79,7 @@ impl Table {
             size: 0,
             size_max,
             inserted: 0,
+            moves: 0,
         }
     }
 
@@ -98,6 +102,12 @@ impl Table {
         self.inserted
     }
 
+    /// Where text lies is where it will lie as long as this stays the same.
+    #[inline]
+    pub(super) fn moves(&self) -> u32 {
+        self.moves
+    }
+
     /// The field that went in as the last but `age`.
     #[inline]
     pub(super) fn entry(&self, age: u32) -> Option<&Entry> {
@@ -114,6 +124,43 @@ impl Table {
         entry.value.slice(&self.arena)
     }
 
+    /// Whether the field that went in as the last but `age` is this one. Not all that are are found to be: only those that
+    /// went in as [`Name::Text`].
+    #[inline]
+    pub(super) fn has(&self, age: u32, name: &[u8], value: &[u8]) -> bool {
+        let Some(entry) = self.entry(age) else {
+            return false;
+        };
+        entry.name_len() == name.len()
+            && entry.value_len() == value.len()
+            && entry.name.end() == entry.value.offset as usize
+            && self.has_at(entry.name.offset, name, value)
+    }
+
+    /// Whether the text from `start` on is this name and this value.
+    #[inline]
+    pub(super) fn has_at(&self, start: u32, name: &[u8], value: &[u8]) -> bool {
+        let start = start as usize;
+        self.arena
+            .get(start..start + name.len() + value.len())
+            .and_then(|text| text.split_at_checked(name.len()))
+            .is_some_and(|(held_name, held_value)| {
+                words::same(held_value, value) && words::same(held_name, name)
+            })
+    }
+
+    /// Name and value, if one stands behind the other.
+    #[inline]
+    fn together(&self, entry: &Entry) -> Option<&[u8]> {
+        if entry.name.end() != entry.value.offset as usize {
+            return None;
+        }
+        let start = entry.name.offset as usize;
+        // Added up so that no one need ask whether the end is behind the start.
+        let end = start + entry.name_len() + entry.value_len();
+        self.arena.get(start..end)
+    }
+
     /// The text at a place that a field's name has or had.
     #[inline]
     pub(super) fn text_at(&self, place: Span) -> &[u8] {
@@ -121,15 +168,18 @@ impl Table {
     }
 
     /// Appends name and value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn copy_out(&self, entry: &Entry, out: &mut Vec<u8>) {
-        if entry.name.end() == entry.value.offset as usize {
-            let both = Span::between(entry.name.offset as usize, entry.value.end());
-            out.extend_from_slice(both.slice(&self.arena));
-        } else {
-            out.extend_from_slice(self.name(entry));
-            out.extend_from_slice(self.value(entry));
+        match self.together(entry) {
+            Some(text) => out.extend_from_slice(text),
+            None => self.copy_out_apart(entry, out),
         }
+    }
+
+    #[cold]
+    fn copy_out_apart(&self, entry: &Entry, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.name(entry));
+        out.extend_from_slice(self.value(entry));
     }
 
     /// Changes the size that the table may have, and evicts what is above it (RFC 7541 section 4.3).
@@ -213,6 +263,7 @@ impl Table {
         if let Some(name) = kept_name {
             moved(name);
         }
+        self.moves = self.moves.wrapping_add(1);
         self.arena.clear();
         self.arena.extend_from_slice(&scratch[start..]);
         scratch.truncate(start);

@@ -24,57 +24,79 @@ pub enum Exceeded {
     Fields,
 }
 
-/// The count of one field section.
+/// The count of one field section. All of it is signed, so that counting goes on where nothing is left.
 pub(super) struct Tally<'a> {
     bounds: &'a Bounds,
-    /// Of names and values, and 32 for each field; those that were not reported count too.
-    pub(super) list_bytes: u64,
-    pub(super) fields: u32,
-    /// The first bound that was passed. Once there is one, nothing is reported.
+    /// Of the names and values, and 32 for each field; those that were not reported count too.
+    list_bytes_left: i64,
+    fields_left: i64,
+    /// [`Bounds::field_bytes_max`], and less than any field has once a bound was passed: then nothing is reported.
+    field_bytes_max: i64,
+    /// The first bound that was passed.
     pub(super) exceeded: Option<Exceeded>,
 }
 
 impl<'a> Tally<'a> {
+    #[inline]
     pub(super) fn new(bounds: &'a Bounds) -> Tally<'a> {
         Tally {
             bounds,
-            list_bytes: 0,
-            fields: 0,
+            list_bytes_left: i64::from(bounds.list_bytes_max),
+            fields_left: i64::from(bounds.fields_max),
+            field_bytes_max: i64::from(bounds.field_bytes_max),
             exceeded: None,
         }
+    }
+
+    /// How many fields there were. A block has fewer of them than bytes.
+    #[inline]
+    pub(super) fn fields(&self) -> u32 {
+        (i64::from(self.bounds.fields_max) - self.fields_left) as u32
+    }
+
+    /// What their names and values came to, and 32 for each.
+    #[inline]
+    pub(super) fn list_bytes(&self) -> u64 {
+        (i64::from(self.bounds.list_bytes_max) - self.list_bytes_left) as u64
     }
 
     /// How many bytes of name and value the next field may have; none once a bound was passed.
     #[inline]
     pub(super) fn room(&self) -> usize {
-        if self.exceeded.is_some() || self.fields >= self.bounds.fields_max {
+        if self.fields_left <= 0 {
             return 0;
         }
-        // The list is within its bound, or one would have been passed.
-        let list_room = u64::from(self.bounds.list_bytes_max) - self.list_bytes;
-        list_room
-            .saturating_sub(u64::from(FIELD_OVERHEAD))
-            .min(u64::from(self.bounds.field_bytes_max)) as usize
+        (self.list_bytes_left - i64::from(FIELD_OVERHEAD))
+            .min(self.field_bytes_max)
+            .max(0) as usize
     }
 
     /// Counts a field, and says whether it is to be reported.
     #[inline]
     pub(super) fn admit(&mut self, name_len: usize, value_len: usize) -> bool {
-        let field_bytes = name_len as u64 + value_len as u64;
-        self.list_bytes += field_bytes + u64::from(FIELD_OVERHEAD);
-        // A block has fewer fields than bytes, and those are held in memory.
-        self.fields = self.fields.saturating_add(1);
-        if self.exceeded.is_none() {
-            self.exceeded = if field_bytes > u64::from(self.bounds.field_bytes_max) {
-                Some(Exceeded::FieldBytes)
-            } else if self.fields > self.bounds.fields_max {
-                Some(Exceeded::Fields)
-            } else if self.list_bytes > u64::from(self.bounds.list_bytes_max) {
-                Some(Exceeded::ListBytes)
-            } else {
-                None
-            };
+        let field_bytes = (name_len + value_len) as i64;
+        self.list_bytes_left -= field_bytes + i64::from(FIELD_OVERHEAD);
+        self.fields_left -= 1;
+        let field_bytes_left = self.field_bytes_max - field_bytes;
+        // One sign for all three.
+        let admitted = self.list_bytes_left | self.fields_left | field_bytes_left >= 0;
+        if !admitted {
+            self.exceed(field_bytes);
         }
-        self.exceeded.is_none()
+        admitted
+    }
+
+    #[cold]
+    fn exceed(&mut self, field_bytes: i64) {
+        if self.exceeded.is_none() {
+            self.exceeded = Some(if field_bytes > self.field_bytes_max {
+                Exceeded::FieldBytes
+            } else if self.fields_left < 0 {
+                Exceeded::Fields
+            } else {
+                Exceeded::ListBytes
+            });
+            self.field_bytes_max = -1;
+        }
     }
 }

@@ -19,6 +19,9 @@ const _: () = assert!(LOOKUPS_IN_TURN * LOOKUP_BITS <= 64 - 7);
 /// How many symbols a look-up gives at most.
 const SYMBOLS_MAX: usize = 2;
 
+/// What does not fill a byte (RFC 7541 section 5.2).
+const PADDING_BITS_MAX: usize = 7;
+
 /// How many bytes are gathered before they are appended to the text. Most values are shorter.
 const BATCH_LEN: usize = 128;
 
@@ -167,7 +170,7 @@ fn put(batch: &[u8], start: usize, len: usize, room: usize, text: &mut Vec<u8>) 
 #[inline]
 fn window_at(source: &[u8], place: usize) -> u64 {
     let (byte, bit) = (place / 8, place % 8);
-    let word = match source.get(byte..).and_then(<[u8]>::first_chunk) {
+    let word = match source.get(byte..byte + 8).and_then(<[u8]>::first_chunk) {
         Some(word) => u64::from_be_bytes(*word),
         None => last_word(source, byte),
     };
@@ -196,21 +199,23 @@ fn long_symbol_at(source: &[u8], place: usize) -> Result<Option<(u8, u32)>, Faul
         return Err(Fault::HuffmanPaddingNotOnes);
     };
     let window = window_at(source, place) >> 32;
+    let all_ones = window >> (32 - BITS_MAX) == (1 << BITS_MAX) - 1;
+    if left <= PADDING_BITS_MAX && all_ones {
+        return Ok(None);
+    }
     let (symbol, bits) = symbol_of(window);
     if bits as usize > left {
-        // The ones beyond the end are among these.
-        return if window >> (32 - BITS_MAX) != (1 << BITS_MAX) - 1 {
-            Err(Fault::HuffmanPaddingNotOnes)
-        } else if left > 7 {
-            Err(Fault::HuffmanPaddingLong)
+        // The ones beyond the end are among its bits.
+        Err(if all_ones {
+            Fault::HuffmanPaddingLong
         } else {
-            Ok(None)
-        };
+            Fault::HuffmanPaddingNotOnes
+        })
+    } else if symbol == END_OF_STRING {
+        Err(Fault::HuffmanEndOfString)
+    } else {
+        Ok(Some((symbol as u8, bits)))
     }
-    if symbol == END_OF_STRING {
-        return Err(Fault::HuffmanEndOfString);
-    }
-    Ok(Some((symbol as u8, bits)))
 }
 
 /// The symbol with whose code the 32 bits of `window` begin, if that is longer than a look-up, and its number of bits.
