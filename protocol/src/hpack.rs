@@ -20,7 +20,6 @@ mod static_table;
 mod succession;
 mod table;
 mod tally;
-mod words;
 
 pub use decoder::{Decoded, Decoder, Field};
 pub use encoder::Encoder;

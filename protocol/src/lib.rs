@@ -42,6 +42,7 @@ pub mod scan;
 mod span;
 mod status;
 pub mod target;
+mod words;
 
 pub use connection::{Connection, Fate, Overrides, Turn};
 pub use end_reason::EndReason;

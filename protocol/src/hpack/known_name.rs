@@ -4,7 +4,7 @@
 use std::num::NonZeroU8;
 
 use super::static_table::ENTRIES;
-use super::words;
+use crate::words;
 
 /// A name that the server knows. That a field has none means that its name is none of these, however it was written: the
 /// decoder also recognises names that were spelled out.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use super::known_name::KnownName;
-use super::words;
+use crate::words;
 
 /// The fields from index 1 on.
 pub(super) const ENTRIES: [(&str, &str); 61] = [

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use super::FIELD_OVERHEAD;
 use super::known_name::KnownName;
-use super::words;
 use crate::span::Span;
+use crate::words;
 
 /// Longer names are shared between fields; shorter ones are copied in front of their value, so that name and value are
 /// copied out in one go.

@@ -8,7 +8,7 @@ const LANES: usize = 16;
 
 /// Whether two texts are the same.
 #[inline]
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
