@@ -118,6 +118,12 @@ impl Fields {
         split_lines(self.fixed.as_bytes()).chain(split_lines(&self.lines))
     }
 
+    /// Everything in it: the lines that are literals, and those behind them.
+    #[inline]
+    pub(crate) fn parts(&self) -> (&'static str, &[u8]) {
+        (self.fixed, &self.lines)
+    }
+
     /// The first value of a field, its name compared without case.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         self.iter()

@@ -22,7 +22,7 @@ mod table;
 mod tally;
 
 pub use decoder::{Decoded, Decoder, Field};
-pub use encoder::Encoder;
+pub use encoder::{Encoder, EncoderState};
 pub use fault::Fault;
 #[doc(hidden)]
 pub use fuzz::fuzz;

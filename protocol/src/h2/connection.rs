@@ -23,6 +23,7 @@ mod bodies;
 mod closing;
 mod control;
 mod fault;
+mod heads;
 mod receiving;
 mod sending;
 mod timing;
@@ -45,6 +46,7 @@ use crate::response::{BodyLength, ResponseError, ResponseHead};
 use crate::status::Status;
 use bytes::Bytes;
 use fault::Fault;
+use heads::Heads;
 use lanner_limits::{Deadlines, Limits, Moment, Timer, Trip, WriteRate};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -127,6 +129,7 @@ pub struct Connection {
     schedule: Schedule,
     decoder: Decoder,
     encoder: Encoder,
+    heads: Heads,
     own: OwnSettings,
     peer: PeerSettings,
     flood: Flood,
@@ -210,6 +213,7 @@ impl Connection {
             schedule: Schedule::new(),
             decoder: Decoder::new(TABLE_BYTES_INITIAL),
             encoder: Encoder::new(limits.h2_hpack_encoder_table),
+            heads: Heads::default(),
             own: OwnSettings::new(own),
             peer: PeerSettings::new(Side::Client),
             flood: Flood::new(&limits, now),

@@ -40,6 +40,15 @@ pub struct Encoder {
     table_bytes_max: u32,
     /// The smallest size that the table had since the last block, if the peer must be told of it and of the present one.
     smallest_untold: Option<u32>,
+    /// How often the table's size was changed, wrapping.
+    resizes: u32,
+}
+
+/// What the meaning of what is written depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EncoderState {
+    inserted: u32,
+    resizes: u32,
 }
 
 /// A field that is not the one which was guessed.
@@ -60,6 +69,7 @@ impl Encoder {
             seen: [0; SEEN_COUNT],
             table_bytes_max,
             smallest_untold: None,
+            resizes: 0,
         };
         encoder.set_peer_max(TABLE_BYTES_INITIAL);
         encoder
@@ -73,7 +83,19 @@ impl Encoder {
             let smallest = self.smallest_untold.unwrap_or(size_max);
             self.smallest_untold = Some(smallest.min(size_max));
             self.table.set_size_max(size_max);
+            self.resizes = self.resizes.wrapping_add(1);
         }
+    }
+
+    /// What the meaning of what is written depends on: while it stays the same, a block that was written may be written again
+    /// as it is. None where a block must begin with new sizes.
+    #[inline]
+    pub fn state(&self) -> Option<EncoderState> {
+        let state = EncoderState {
+            inserted: self.table.inserted(),
+            resizes: self.resizes,
+        };
+        self.smallest_untold.is_none().then_some(state)
     }
 
     /// What the table's fields count now, for logs and metrics.

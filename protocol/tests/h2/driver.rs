@@ -40,6 +40,7 @@ pub(crate) struct Driver {
     pub(crate) connection: Connection,
     pub(crate) output: Output,
     pub(crate) now: Moment,
+    pub(crate) date: [u8; 29],
     pub(crate) wire: Wire,
     pub(crate) keys: Vec<StreamKey>,
     input: Vec<u8>,
@@ -61,6 +62,7 @@ impl Driver {
             connection: Connection::new(Rc::new(limits), Moment::ZERO, 0),
             output: Output::new(),
             now: Moment::ZERO,
+            date: *DATE,
             wire: Wire::new(),
             keys: Vec::new(),
             input: Vec::new(),
@@ -87,7 +89,7 @@ impl Driver {
         let mut turn = Turn {
             now: self.now,
             output: &mut self.output,
-            date: DATE,
+            date: &self.date,
         };
         act(&mut self.connection, &mut turn)
     }
@@ -100,7 +102,7 @@ impl Driver {
             let mut turn = Turn {
                 now: self.now,
                 output: &mut self.output,
-                date: DATE,
+                date: &self.date,
             };
             let step = self
                 .connection
@@ -242,11 +244,20 @@ impl Driver {
     }
 
     pub(crate) fn respond(&mut self, stream: u32, status: u16, length: BodyLength) {
+        self.respond_with(stream, status, &Fields::new(), length);
+    }
+
+    pub(crate) fn respond_with(
+        &mut self,
+        stream: u32,
+        status: u16,
+        fields: &Fields,
+        length: BodyLength,
+    ) {
         let key = self.key(stream);
-        let fields = Fields::new();
         let head = ResponseHead {
             status: Status::new(status).expect("a status"),
-            fields: &fields,
+            fields,
             length,
         };
         self.turn(|connection, turn| connection.respond(key, turn, &head, true))

@@ -5,6 +5,7 @@ mod bodies;
 mod deadlines;
 mod driver;
 mod floods;
+mod heads;
 mod leaving;
 mod properties;
 mod requests;

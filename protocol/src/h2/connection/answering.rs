@@ -263,20 +263,36 @@ impl Connection {
     ) {
         let out = turn.output.tail();
         let begin = frame::begin_headers(out);
+        let state = self.encoder.state();
+        let repeated = state.is_some_and(|state| {
+            self.heads
+                .repeat(head.status, turn.date, head.fields, state, out)
+        });
+        if !repeated {
+            self.encode_other_head(turn.date, head, out);
+        }
+        if let Some(length) = announced {
+            self.encoder.encode_content_length(length, out);
+        }
+        frame::finish_headers(begin, stream, ends, self.peer.values().max_frame, out);
+    }
+
+    /// A head whose fields must be looked for. It is kept, for the next one may be the same.
+    fn encode_other_head(&mut self, date: &[u8; 29], head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        let before = self.encoder.state();
         let encoder = &mut self.encoder;
         encoder.encode_status(head.status.code(), out);
         // The same for all answers of a second.
-        encoder.encode_field(b"date", turn.date, Indexing::ByName, out);
+        encoder.encode_field(b"date", date, Indexing::ByName, out);
         if let Some(server) = &self.limits.server_header {
             encoder.encode_field(b"server", server.as_bytes(), Indexing::Wanted, out);
         }
         encode_fields(encoder, head.fields, out);
-        if let Some(length) = announced {
-            let mut digits = Digits::default();
-            let text = digits.of(length);
-            encoder.encode_field(b"content-length", text, Indexing::Without, out);
+        if let Some(state) = self.encoder.state().filter(|state| before == Some(*state)) {
+            self.heads
+                .keep(head.status, date, head.fields, state, &out[begin..]);
         }
-        frame::finish_headers(begin, stream, ends, self.peer.values().max_frame, out);
     }
 }
 
@@ -317,24 +333,6 @@ fn encode_fields(encoder: &mut Encoder, fields: &Fields, out: &mut Vec<u8>) {
             None => {
                 let lower = name.to_ascii_lowercase();
                 encoder.encode_field(&lower, value, Indexing::ByName, out);
-            }
-        }
-    }
-}
-
-/// A number as text, without an allocation.
-#[derive(Default)]
-struct Digits([u8; 20]);
-
-impl Digits {
-    fn of(&mut self, mut number: u64) -> &[u8] {
-        let mut start = self.0.len();
-        loop {
-            start -= 1;
-            self.0[start] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return &self.0[start..];
             }
         }
     }

@@ -77,6 +77,7 @@ impl Connection {
             self.owed.shrink_to_fit();
             self.resumed.shrink_to_fit();
             self.early_priorities.shrink_to_fit();
+            self.heads.release_memory();
         }
     }
 
