@@ -36,9 +36,26 @@ impl Priority {
     /// nothing. Several field lines are to be joined by commas first.
     #[must_use]
     pub fn parse(field: &[u8]) -> Priority {
-        Dictionary { rest: field }
-            .priority()
-            .unwrap_or(Priority::DEFAULT)
+        Priority::parse_usual(field).unwrap_or_else(|| {
+            Dictionary { rest: field }
+                .priority()
+                .unwrap_or(Priority::DEFAULT)
+        })
+    }
+
+    /// What browsers send, with every request.
+    #[inline]
+    fn parse_usual(field: &[u8]) -> Option<Priority> {
+        let (urgency, incremental) = match *field {
+            [b'u', b'=', urgency @ b'0'..=b'7'] => (urgency - b'0', false),
+            [b'u', b'=', urgency @ b'0'..=b'7', b',', b' ', b'i'] => (urgency - b'0', true),
+            [b'i'] => (Priority::DEFAULT.urgency, true),
+            _ => return None,
+        };
+        Some(Priority {
+            urgency,
+            incremental,
+        })
     }
 }
 
@@ -322,6 +339,21 @@ mod tests {
         ] {
             assert_eq!(Priority::parse(field.as_bytes()), expected, "{field:?}");
         }
+    }
+
+    #[test]
+    fn what_is_usual_is_read_as_the_grammar_has_it() {
+        let fields = (0..=255u8).flat_map(|byte| {
+            let begin = [b'u', b'=', byte];
+            [begin.to_vec(), [&begin[..], b", i"].concat(), vec![byte]]
+        });
+        for field in fields {
+            let by_grammar = Dictionary { rest: &field }.priority();
+            if let Some(usual) = Priority::parse_usual(&field) {
+                assert_eq!(Some(usual), by_grammar, "{}", field.escape_ascii());
+            }
+        }
+        assert!(Priority::parse_usual(b"u=2, i").is_some());
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub use malformed::Malformed;
 pub(crate) use trailers::TrailerFields;
 
 use super::priority::Priority;
-use crate::field::{is_named, is_token, list};
+use crate::field::{FieldSpan, is_named, is_token, list};
 use crate::framing::{BodyFields, Framing};
 use crate::head::{Head, Version};
 use crate::host::Authority;
@@ -25,6 +25,9 @@ use lanner_limits::{Limits, Trip, UnderscoreHeaders};
 
 /// What every field counts beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
+
+/// What stands between the pieces of `cookie` (section 8.2.3).
+const CRUMB_SEPARATOR: &[u8] = b"; ";
 
 /// Why a field section is not handed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,18 +71,22 @@ pub(super) struct Around<'a> {
 /// Takes the fields of a request as they are decoded; spans are relative to the decoded text.
 pub(super) struct RequestFields<'a> {
     head: &'a mut Head,
-    fields_max: usize,
+    limits: &'a Limits,
     method: Option<Span>,
     scheme: Option<Span>,
     authority: Option<Span>,
+    /// The authority is well-formed, and one that is served.
+    authority_served: bool,
     path: Option<Span>,
     protocol: Option<Span>,
     pseudo_bytes: usize,
     /// A field that is no pseudo-field has come.
     regular: bool,
     regular_bytes: usize,
-    /// Fields named `cookie`: HTTP/2 splits them, for its table's sake (section 8.2.3).
-    crumbs: usize,
+    /// Where the first field named `cookie` stands, and how many follow: HTTP/2 splits them, for its table's sake (section
+    /// 8.2.3). They count as one.
+    first_crumb: Option<usize>,
+    more_crumbs: usize,
     too_many: bool,
     host: Option<Span>,
     several_hosts: bool,
@@ -92,20 +99,23 @@ pub(super) struct RequestFields<'a> {
 }
 
 impl<'a> RequestFields<'a> {
-    pub(super) fn new(head: &'a mut Head, fields_max: usize) -> Self {
+    #[inline]
+    pub(super) fn new(head: &'a mut Head, limits: &'a Limits) -> Self {
         head.fields.clear();
         Self {
             head,
-            fields_max,
+            limits,
             method: None,
             scheme: None,
             authority: None,
+            authority_served: false,
             path: None,
             protocol: None,
             pseudo_bytes: 0,
             regular: false,
             regular_bytes: 0,
-            crumbs: 0,
+            first_crumb: None,
+            more_crumbs: 0,
             too_many: false,
             host: None,
             several_hosts: false,
@@ -118,17 +128,24 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// Takes note of one field.
+    /// Takes note of one field, and says whether it is in order by itself: then it need not be looked at when the peer names
+    /// it by its place in the table again.
     #[inline]
-    pub(super) fn take(&mut self, field: Field, text: &[u8]) {
+    pub(super) fn take(&mut self, field: Field, text: &[u8]) -> bool {
         let value = field.span.value;
         let place = match field.name {
             Some(KnownName::METHOD) => &mut self.method,
             Some(KnownName::SCHEME) => &mut self.scheme,
-            Some(KnownName::AUTHORITY) => &mut self.authority,
+            Some(KnownName::AUTHORITY) => {
+                self.authority_served = field.judged || self.serves(value.slice(text));
+                &mut self.authority
+            }
             Some(KnownName::PATH) => &mut self.path,
             Some(KnownName::PROTOCOL) => &mut self.protocol,
-            Some(KnownName::STATUS) => return self.fault(Malformed::PseudoFieldUnknown),
+            Some(KnownName::STATUS) => {
+                self.fault(Malformed::PseudoFieldUnknown);
+                return false;
+            }
             _ => return self.take_regular(&field, text),
         };
         let repeated = place.replace(value).is_some();
@@ -138,17 +155,28 @@ impl<'a> RequestFields<'a> {
         } else if self.regular {
             self.fault(Malformed::PseudoFieldLate);
         }
+        field.name == Some(KnownName::AUTHORITY) && self.authority_served
+    }
+
+    /// Whether an authority is well-formed, and its host one that is served.
+    fn serves(&self, authority: &[u8]) -> bool {
+        let hosts = &self.limits.allowed_hosts;
+        Authority::parse(authority)
+            .is_ok_and(|host| hosts.allows_any() || hosts.matches(host.name_without_root()))
     }
 
     #[inline]
-    fn take_regular(&mut self, field: &Field, text: &[u8]) {
+    fn take_regular(&mut self, field: &Field, text: &[u8]) -> bool {
         self.regular = true;
-        if let Err(malformed) = field::judge(field, text) {
-            return self.fault(malformed);
+        if !field.judged
+            && let Err(malformed) = field::judge(field, text)
+        {
+            self.fault(malformed);
+            return false;
         }
         let value = field.span.value;
         match field.name {
-            Some(KnownName::COOKIE) => self.crumbs += 1,
+            Some(KnownName::COOKIE) => return self.take_crumb(field),
             Some(KnownName::HOST) => self.several_hosts |= self.host.replace(value).is_some(),
             Some(KnownName::CONTENT_LENGTH) => {
                 self.several_lengths |= self.content_length.replace(value).is_some();
@@ -160,14 +188,34 @@ impl<'a> RequestFields<'a> {
             }
             _ => {}
         }
-        self.regular_bytes += (field.span.name.len + value.len) as usize + FIELD_OVERHEAD;
-        let counted =
-            self.head.fields.len() - self.crumbs.saturating_sub(1).min(self.head.fields.len());
-        if counted >= self.fields_max {
-            self.too_many = true;
+        self.keep(field);
+        true
+    }
+
+    /// A field that counts as one.
+    #[inline]
+    fn keep(&mut self, field: &Field) {
+        let FieldSpan { name, value } = field.span;
+        self.regular_bytes += (name.len + value.len) as usize + FIELD_OVERHEAD;
+        if self.head.fields.len() - self.more_crumbs < self.limits.max_header_count {
+            self.head.fields.push(field.span);
         } else {
+            self.too_many = true;
+        }
+    }
+
+    /// A piece of `cookie`, which counts as what it will be when it is put behind the one before.
+    #[inline]
+    fn take_crumb(&mut self, field: &Field) -> bool {
+        if self.first_crumb.is_none() {
+            self.first_crumb = Some(self.head.fields.len());
+            self.keep(field);
+        } else if !self.too_many {
+            self.more_crumbs += 1;
+            self.regular_bytes += CRUMB_SEPARATOR.len() + field.span.value.len as usize;
             self.head.fields.push(field.span);
         }
+        true
     }
 
     fn expect(&mut self, value: &[u8]) {
@@ -208,7 +256,7 @@ impl<'a> RequestFields<'a> {
         self.take_target(text, around)?;
         self.take_host(text, around)?;
         self.take_body(text, around)?;
-        if self.crumbs > 1 {
+        if self.more_crumbs > 0 {
             self.join_crumbs(text);
         }
         if around.limits.underscore_headers != UnderscoreHeaders::Allow {
@@ -296,9 +344,21 @@ impl<'a> RequestFields<'a> {
         Ok(())
     }
 
-    /// Section 8.3.1: who is meant. `:authority` and Host must agree where both are there.
+    /// Section 8.3.1: who is meant. Usually nothing but `:authority` says so.
     #[inline]
     fn take_host(&mut self, text: &[u8], around: &Around<'_>) -> Result<(), Misbehaviour> {
+        match self.authority {
+            Some(authority) if self.authority_served && self.host.is_none() => {
+                self.head.host = authority;
+                Ok(())
+            }
+            _ => self.take_rare_host(text, around),
+        }
+    }
+
+    /// `:authority` and Host must agree where both are there.
+    #[inline(never)]
+    fn take_rare_host(&mut self, text: &[u8], around: &Around<'_>) -> Result<(), Misbehaviour> {
         if self.several_hosts {
             return Err(Misbehaviour::SeveralHosts);
         }
@@ -372,29 +432,28 @@ impl<'a> RequestFields<'a> {
 
     /// Section 8.2.3: crumbs are put together with `; ` before anybody looks at them; where the first stood.
     fn join_crumbs(&mut self, text: &mut Vec<u8>) {
+        let Some(first) = self.first_crumb else {
+            return;
+        };
         let start = text.len();
-        let mut first = None;
-        let mut kept = 0;
-        for at in 0..self.head.fields.len() {
+        let mut kept = first;
+        for at in first..self.head.fields.len() {
             let field = self.head.fields[at];
-            if field.name.slice(text) == b"cookie" {
-                if first.is_none() {
-                    first = Some(kept);
-                } else {
-                    text.extend_from_slice(b"; ");
-                }
-                let value = field.value.offset as usize..field.value.end();
-                text.extend_from_within(value);
-                if first != Some(kept) {
-                    continue;
-                }
+            if field.name.slice(text) != b"cookie" {
+                self.head.fields[kept] = field;
+                kept += 1;
+                continue;
             }
-            self.head.fields[kept] = field;
-            kept += 1;
+            if at == first {
+                kept += 1;
+            } else {
+                text.extend_from_slice(CRUMB_SEPARATOR);
+            }
+            text.extend_from_within(field.value.offset as usize..field.value.end());
         }
         self.head.fields.truncate(kept);
-        if let Some(place) = first {
-            self.head.fields[place].value = Span::between(start, text.len());
+        if let Some(joined) = self.head.fields.get_mut(first) {
+            joined.value = Span::between(start, text.len());
         }
     }
 }

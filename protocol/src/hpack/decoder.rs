@@ -28,6 +28,8 @@ pub struct Field {
     pub pair: Option<StaticPair>,
     /// Whether the peer asks for it never to be indexed, here or on the next hop (RFC 7541 section 6.2.3).
     pub never_indexed: bool,
+    /// Whether it comes from the table, and was found in order when it was reported before ([`Decoder::decode_judged`]).
+    pub judged: bool,
 }
 
 /// What a block came to.
@@ -103,30 +105,61 @@ impl Decoder {
         text: &mut Vec<u8>,
         mut report: impl FnMut(Field, &[u8]),
     ) -> Result<Decoded, Fault> {
+        self.decode_judged(block, bounds, text, |field, text| {
+            report(field, text);
+            false
+        })
+    }
+
+    /// The same for whoever judges fields: `report` says whether this name with this value is in order, whatever else is in
+    /// the block. A field of the table of which that was said once comes with [`Field::judged`] from then on, and need not be
+    /// looked at again.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn decode_judged(
+        &mut self,
+        block: &[u8],
+        bounds: &Bounds,
+        text: &mut Vec<u8>,
+        mut report: impl FnMut(Field, &[u8]) -> bool,
+    ) -> Result<Decoded, Fault> {
         let mut tally = Tally::new(bounds);
         let mut rest = self.take_size_updates(block)?;
         while let Some((&first, after)) = rest.split_first() {
             rest = after;
-            let field = if first >= 0x80 {
-                let index = u32::from(first & 0x7f);
-                let index = if index < 0x7f {
-                    index
-                } else {
+            let start = text.len();
+            let found = if first >= 0x80 {
+                let mut index = u32::from(first & 0x7f);
+                if index == 0x7f {
+                    // By a copy, so that no one else points to `rest` and it is kept in registers.
                     let mut more = rest;
-                    let index = integer::decode(first, 7, &mut more)?;
+                    index = integer::decode(first, 7, &mut more)?;
                     rest = more;
-                    index
-                };
+                }
                 self.indexed(index, &mut tally, text)?
             } else {
-                // By a copy, so that no one else points to `rest` and it is kept in registers.
                 let mut more = rest;
-                let field = self.spelled_out(first, &mut more, &mut tally, text)?;
+                let found = self.spelled_out(first, &mut more, &mut tally, text)?;
                 rest = more;
-                field
+                found
             };
-            if let Some(field) = field {
-                report(field, text);
+            // In one place, for it is much code, and calling it would cost as much as most of what it does.
+            let Some(found) = found else {
+                continue;
+            };
+            let field = Field {
+                span: field_span(start, found.name_len, found.value_len),
+                name: found.known,
+                pair: found.pair,
+                never_indexed: found.never_indexed,
+                judged: found.judged,
+            };
+            if report(field, text)
+                && !found.judged
+                && let Some(age) = found.age
+            {
+                self.table.note_judged(age);
             }
         }
         Ok(Decoded {
@@ -161,49 +194,53 @@ impl Decoder {
         Ok(rest)
     }
 
-    /// A field of either table (RFC 7541 section 6.1).
+    /// A field of either table (RFC 7541 section 6.1). None if it is not to be reported.
     #[inline(always)]
     fn indexed(
         &self,
         index: u32,
         tally: &mut Tally<'_>,
         text: &mut Vec<u8>,
-    ) -> Result<Option<Field>, Fault> {
-        let start = text.len();
-        let (name_len, value_len, name, pair);
+    ) -> Result<Option<Found>, Fault> {
         if let Some(entry) = static_table::Entry::at(index) {
             let both = entry.name_and_value();
-            name_len = entry.name().len();
-            value_len = both.len() - name_len;
+            let name_len = entry.name().len();
+            let value_len = both.len() - name_len;
             if !tally.admit(name_len, value_len) {
                 return Ok(None);
             }
-            name = entry.known_name();
-            pair = StaticPair::at(index);
             text.extend_from_slice(both);
-        } else {
-            let entry = match index.checked_sub(ENTRIES_COUNT + 1) {
-                Some(age) => self.table.entry(age).ok_or(Fault::IndexBeyondTable)?,
-                None => return Err(Fault::IndexZero),
-            };
-            name_len = entry.name_len();
-            value_len = entry.value_len();
-            if !tally.admit(name_len, value_len) {
-                return Ok(None);
-            }
-            name = entry.known;
-            pair = None;
-            self.table.copy_out(entry, text);
+            return Ok(Some(Found {
+                name_len,
+                value_len,
+                known: entry.known_name(),
+                pair: StaticPair::at(index),
+                never_indexed: false,
+                judged: false,
+                age: None,
+            }));
         }
-        Ok(Some(Field {
-            span: field_span(start, name_len, value_len),
-            name,
-            pair,
+        let age = index
+            .checked_sub(ENTRIES_COUNT + 1)
+            .ok_or(Fault::IndexZero)?;
+        let entry = self.table.entry(age).ok_or(Fault::IndexBeyondTable)?;
+        let (name_len, value_len) = (entry.name_len(), entry.value_len());
+        if !tally.admit(name_len, value_len) {
+            return Ok(None);
+        }
+        self.table.copy_out(entry, text);
+        Ok(Some(Found {
+            name_len,
+            value_len,
+            known: entry.known,
+            pair: None,
             never_indexed: false,
+            judged: entry.judged,
+            age: Some(age),
         }))
     }
 
-    /// A field by its text, or its value's (RFC 7541 section 6.2).
+    /// A field by its text, or its value's (RFC 7541 section 6.2). None if it is not to be reported.
     #[inline(never)]
     fn spelled_out(
         &mut self,
@@ -211,62 +248,21 @@ impl Decoder {
         rest: &mut &[u8],
         tally: &mut Tally<'_>,
         text: &mut Vec<u8>,
-    ) -> Result<Option<Field>, Fault> {
-        match first {
-            0x40.. => self.literal_into_table(first, rest, tally, text),
-            0x20.. => Err(Fault::SizeUpdateLate),
-            _ => self.literal(first, rest, tally, text),
-        }
-    }
-
-    /// A field that does not go into the table (RFC 7541 sections 6.2.2 and 6.2.3).
-    fn literal(
-        &mut self,
-        first: u8,
-        rest: &mut &[u8],
-        tally: &mut Tally<'_>,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<Field>, Fault> {
-        let start = text.len();
-        let room = tally.room();
-        let index = integer::decode(first, 4, rest)?;
-        let name = match index {
-            0 => ReadName::spelled_out(take_string(rest, room, text)?, start, text),
-            _ => {
-                let name = self.name_at(index)?;
-                if name.len <= room {
-                    text.extend_from_slice(self.name_text(&name));
-                }
-                name
-            }
+    ) -> Result<Option<Found>, Fault> {
+        let (into_table, index_bits) = match first {
+            0x40.. => (true, 6),
+            0x20.. => return Err(Fault::SizeUpdateLate),
+            _ => (false, 4),
         };
-        let value_len = take_string(rest, room.saturating_sub(name.len), text)?;
-        Ok(if tally.admit(name.len, value_len) {
-            Some(Field {
-                span: field_span(start, name.len, value_len),
-                name: name.known,
-                pair: None,
-                never_indexed: first & 0x10 != 0,
-            })
-        } else {
-            text.truncate(start);
-            None
-        })
-    }
-
-    /// A field that goes into the table (RFC 7541 section 6.2.1), if it fits.
-    fn literal_into_table(
-        &mut self,
-        first: u8,
-        rest: &mut &[u8],
-        tally: &mut Tally<'_>,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<Field>, Fault> {
         let start = text.len();
         let told_room = tally.room();
-        // The text is needed if the field is reported, and also if it goes into the table.
-        let room = told_room.max(self.table.size_max() as usize);
-        let index = integer::decode(first, 6, rest)?;
+        let room = if into_table {
+            // The text is needed if the field is reported, and also if it goes into the table.
+            told_room.max(self.table.size_max() as usize)
+        } else {
+            told_room
+        };
+        let index = integer::decode(first, index_bits, rest)?;
         let mut name = match index {
             0 => ReadName::spelled_out(take_string(rest, room, text)?, start, text),
             _ => {
@@ -280,11 +276,38 @@ impl Decoder {
         };
         let value_start = text.len();
         let value_len = take_string(rest, room.saturating_sub(name.len), text)?;
+        let is_newest = into_table && self.put_in(&mut name, start, value_start, value_len, text);
+        if !tally.admit(name.len, value_len) {
+            text.truncate(start);
+            return Ok(None);
+        }
+        Ok(Some(Found {
+            name_len: name.len,
+            value_len,
+            known: name.known,
+            pair: None,
+            never_indexed: first & 0xf0 == 0x10,
+            judged: false,
+            age: is_newest.then_some(0),
+        }))
+    }
+
+    /// Puts a field into the table, and says whether it went in. A name that was spelled out stands at `start` of the text, the
+    /// value at `value_start`.
+    fn put_in(
+        &mut self,
+        name: &mut ReadName,
+        start: usize,
+        value_start: usize,
+        value_len: usize,
+        text: &mut Vec<u8>,
+    ) -> bool {
         let held = match &mut name.source {
             NameSource::Table(place) => Some(place),
             NameSource::Text | NameSource::Static(_) => None,
         };
-        if self.table.make_room(name.len, value_len, held, text) {
+        let fits = self.table.make_room(name.len, value_len, held, text);
+        if fits {
             let source = match name.source {
                 NameSource::Text => Name::Text(&text[start..value_start]),
                 NameSource::Static(text) => Name::Text(text),
@@ -292,17 +315,7 @@ impl Decoder {
             };
             self.table.insert(source, &text[value_start..], name.known);
         }
-        Ok(if tally.admit(name.len, value_len) {
-            Some(Field {
-                span: field_span(start, name.len, value_len),
-                name: name.known,
-                pair: None,
-                never_indexed: false,
-            })
-        } else {
-            text.truncate(start);
-            None
-        })
+        fits
     }
 
     /// The name that an index other than 0 stands for.
@@ -335,6 +348,18 @@ impl Decoder {
             NameSource::Table(place) => self.table.text_at(place),
         }
     }
+}
+
+/// A field that is to be reported; its name and value are the last in the text.
+struct Found {
+    name_len: usize,
+    value_len: usize,
+    known: Option<KnownName>,
+    pair: Option<StaticPair>,
+    never_indexed: bool,
+    judged: bool,
+    /// Which one of the table it is, if it is there.
+    age: Option<u32>,
 }
 
 /// The name of a literal field.

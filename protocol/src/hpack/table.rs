@@ -22,6 +22,8 @@ pub(super) struct Entry {
     name: Span,
     value: Span,
     pub(super) known: Option<KnownName>,
+    /// Whoever judges fields found it in order.
+    pub(super) judged: bool,
 }
 
 impl Entry {
@@ -167,6 +169,13 @@ impl Table {
         place.slice(&self.arena)
     }
 
+    /// Notes that a field was found in order.
+    pub(super) fn note_judged(&mut self, age: u32) {
+        if let Some(entry) = self.entries.get_mut(age as usize) {
+            entry.judged = true;
+        }
+    }
+
     /// Appends name and value.
     #[inline(always)]
     pub(super) fn copy_out(&self, entry: &Entry, out: &mut Vec<u8>) {
@@ -232,6 +241,7 @@ impl Table {
             name,
             value: Span::between(value_start, self.arena.len()),
             known,
+            judged: false,
         };
         self.size += entry.size();
         debug_assert!(self.size <= self.size_max);

@@ -2,6 +2,7 @@
 
 use crate::driver::{Driver, Seen};
 use crate::wire::{self, Got, headers, literal, request};
+use lanner_limits::{AllowedHosts, Limits, Machine, Setting, Source};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
 use lanner_protocol::h2::{Malformed, Reset};
@@ -83,6 +84,84 @@ fn crumbs_of_a_cookie_are_one_field_where_the_first_stood() {
             .eq(expected),
         "{fields:?}"
     );
+}
+
+#[test]
+fn crumbs_count_as_the_field_that_they_are_together() {
+    let count = 200;
+    // In the joined field: its name, 3 bytes for each crumb, 2 between them, and 32 once.
+    let joined = 6 + 3 * count + 2 * (count - 1) + 32;
+    for (bytes_max, taken) in [(joined, true), (joined - 1, false)] {
+        let mut driver = Driver::with(|limits| limits.max_header_bytes = bytes_max);
+        let mut fields = request("GET", "/").to_vec();
+        fields.extend(vec![("cookie", "x=y"); count]);
+        let bytes = driver.wire.headers(1, true, &fields);
+        if taken {
+            let seen = driver.send(&bytes);
+            assert!(matches!(seen[..], [Seen::Request { .. }]), "{seen:?}");
+        } else {
+            assert_eq!(verdict(&mut driver, &bytes), (Some(431), None));
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_is_refused_again_when_it_is_named_by_its_place_in_the_table() {
+    let reset = (None, Some(ErrorCode::PROTOCOL_ERROR));
+    for (field, expected) in [
+        (("x-bad", "a\rb"), reset),
+        (("te", "gzip"), reset),
+        (("connection", "close"), reset),
+        (("X-Upper", "1"), reset),
+        (
+            ("host", "elsewhere.org"),
+            (Some(400), Some(ErrorCode::PROTOCOL_ERROR)),
+        ),
+    ] {
+        let mut driver = Driver::new();
+        // A field that goes into the table at once, then the same by its place there, which is the first.
+        let mut block = driver.wire.block(&request("GET", "/"));
+        block.push(0x40);
+        block.extend_from_slice(&literal(field.0.as_bytes(), field.1.as_bytes())[1..]);
+        assert_eq!(verdict(&mut driver, &headers(1, true, &block)), expected);
+        for stream in [3, 5] {
+            // The authority was put in before the other field.
+            let block = [0x82, 0x84, 0x86, 0xbf, 0xbe];
+            assert_eq!(
+                verdict(&mut driver, &headers(stream, true, &block)),
+                expected
+            );
+        }
+        let block = [0x82, 0x84, 0x86, 0xbf];
+        let seen = driver.send(&headers(7, true, &block));
+        assert!(matches!(seen[..], [Seen::Request { .. }]), "{seen:?}");
+    }
+}
+
+fn allowing(host: &str) -> AllowedHosts {
+    let setting = Setting {
+        name: "LANNER_ALLOWED_HOSTS".to_owned(),
+        value: host.to_owned(),
+        source: Source::Environment,
+    };
+    let machine = Machine {
+        nofile: 65_536,
+        memory: 1 << 30,
+        cpus: 1,
+    };
+    let resolved = Limits::resolve([setting], machine).expect("a host");
+    resolved.limits.allowed_hosts
+}
+
+#[test]
+fn an_authority_that_is_not_served_stays_so() {
+    let mut driver = Driver::with(|limits| {
+        limits.allowed_hosts = allowing("example.org");
+    });
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.get(stream);
+        assert_eq!(verdict(&mut driver, &bytes).0, Some(421), "{stream}");
+    }
 }
 
 #[test]

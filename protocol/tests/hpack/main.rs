@@ -6,6 +6,7 @@ mod bounds;
 mod examples;
 mod faults;
 mod indexing;
+mod judged;
 mod other_side;
 mod properties;
 mod reader;

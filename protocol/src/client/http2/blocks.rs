@@ -215,9 +215,11 @@ impl Connection {
     ) -> Result<Option<Event>, Error> {
         let bounds = self.bounds();
         let mut trailers = TrailerFields::new(&mut response.fields, self.limits.max_header_count);
-        let decoded = self.decoder.decode(block, &bounds, text, |field, text| {
-            trailers.take(field, text)
-        })?;
+        let decoded = self
+            .decoder
+            .decode_judged(block, &bounds, text, |field, text| {
+                trailers.take(field, text)
+            })?;
         let judged = trailers.judge_all(&decoded);
         let left = match self.streams.at(key).map(|stream| stream.receive) {
             Some(Receive::Body { left }) => left,

@@ -147,10 +147,10 @@ impl Connection {
             connect_protocol: self.own.wanted().connect_protocol,
             end_stream,
         };
-        let mut fields = RequestFields::new(head, limits.max_header_count);
+        let mut fields = RequestFields::new(head, limits);
         let decoded = self
             .decoder
-            .decode(block, &bounds, text, |field, text| fields.take(field, text))?;
+            .decode_judged(block, &bounds, text, |field, text| fields.take(field, text))?;
         let head_request = fields.is_head_request(text);
         match fields.judge(text, &decoded, &around) {
             Ok(priority) => Ok(Some(self.open(turn, stream, end_stream, priority, head))),
@@ -326,9 +326,11 @@ impl Connection {
             fields_max: u32::MAX,
         };
         let mut trailers = TrailerFields::new(&mut head.fields, self.limits.max_header_count);
-        let decoded = self.decoder.decode(block, &bounds, text, |field, text| {
-            trailers.take(field, text)
-        })?;
+        let decoded = self
+            .decoder
+            .decode_judged(block, &bounds, text, |field, text| {
+                trailers.take(field, text)
+            })?;
         let judged = trailers.judge_all(&decoded);
         let length_kept = self
             .streams

@@ -26,11 +26,13 @@ impl<'a> TrailerFields<'a> {
         }
     }
 
-    pub(crate) fn take(&mut self, field: Field, text: &[u8]) {
+    /// Takes note of one field, and says whether it is in order by itself, as for a request.
+    pub(crate) fn take(&mut self, field: Field, text: &[u8]) -> bool {
         if self.rejected.is_none() {
             self.rejected = self.judge(&field, text).err();
             self.fields.push(field.span);
         }
+        self.rejected.is_none()
     }
 
     fn judge(&self, field: &Field, text: &[u8]) -> Result<(), Rejected> {
@@ -38,7 +40,9 @@ impl<'a> TrailerFields<'a> {
         if name.first() == Some(&b':') {
             return Err(Malformed::PseudoFieldInTrailers.into());
         }
-        field::judge(field, text)?;
+        if !field.judged {
+            field::judge(field, text)?;
+        }
         if field.name == Some(KnownName::HOST) || is_forbidden_trailer(name) {
             return Err(Misbehaviour::ForbiddenTrailer.into());
         }

@@ -180,14 +180,25 @@ fn window_at(source: &[u8], place: usize) -> u64 {
 /// The last bytes, fewer than eight, with ones behind them.
 #[inline(never)]
 fn last_word(source: &[u8], byte: usize) -> u64 {
-    let rest = source.get(byte..).unwrap_or_default();
+    let left = source.len().saturating_sub(byte) as u32;
     let word = match source.last_chunk() {
         Some(word) => u64::from_be_bytes(*word),
-        None => rest
-            .iter()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        None => whole_word(source),
     };
-    !(!word).unbounded_shl(64 - 8 * rest.len() as u32)
+    !(!word).unbounded_shl(64 - 8 * left)
+}
+
+/// All bytes, fewer than eight, in the low ones.
+#[inline]
+fn whole_word(source: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (source.first_chunk(), source.last_chunk()) {
+        // Those in the middle are in both.
+        let first = u64::from(u32::from_be_bytes(*first));
+        return first << (8 * (source.len() - 4)) | u64::from(u32::from_be_bytes(*last));
+    }
+    source
+        .iter()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// The symbol at a place where none of those is that a look-up finds, with the number of its bits, or none if there is only
