@@ -75,6 +75,11 @@ impl Decoder {
         }
     }
 
+    /// Gives back the memory that is not in use: of a connection that is idle. It then holds the table's size at most.
+    pub fn release_memory(&mut self) {
+        self.table.release_memory();
+    }
+
     /// What the table's fields count now, for logs and metrics.
     pub fn table_bytes(&self) -> u32 {
         self.table.size()

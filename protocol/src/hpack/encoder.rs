@@ -98,6 +98,13 @@ impl Encoder {
         self.smallest_untold.is_none().then_some(state)
     }
 
+    /// Gives back the memory that is not in use: of a connection that is idle. It then holds the table's size at most.
+    pub fn release_memory(&mut self) {
+        self.table.release_memory();
+        self.succession.forget();
+        self.lookup = Lookup::new();
+    }
+
     /// What the table's fields count now, for logs and metrics.
     pub fn table_bytes(&self) -> u32 {
         self.table.size()
@@ -271,13 +278,29 @@ impl Encoder {
     }
 
     /// How many fields went into the table after this one, if it is there.
-    fn find(&self, line: &Line<'_>, hash: u32) -> Option<u32> {
+    fn find(&mut self, line: &Line<'_>, hash: u32) -> Option<u32> {
+        if self.lookup.is_empty() && self.table.len() > 0 {
+            self.note_all();
+        }
         let inserted = self.table.inserted();
         let number = self.lookup.find(hash, |number| {
             let age = inserted.wrapping_sub(number);
             self.table.has(age, line.name, line.value)
         })?;
         Some(inserted.wrapping_sub(number))
+    }
+
+    /// Fields that were there before memory was given back can be found again.
+    #[cold]
+    fn note_all(&mut self) {
+        let inserted = self.table.inserted();
+        for age in (0..self.table.len() as u32).rev() {
+            if let Some(entry) = self.table.entry(age) {
+                let hash = lookup::hash(self.table.name(entry), self.table.value(entry));
+                let number = inserted.wrapping_sub(age);
+                self.lookup.note(hash, number, self.table_bytes_max);
+            }
+        }
     }
 
     #[inline(never)]

@@ -29,6 +29,11 @@ impl Lookup {
         }
     }
 
+    /// Whether no field was noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
     /// The number of the field with this hash of which `is_it` is true.
     #[inline]
     pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
@@ -89,8 +94,8 @@ fn last_bytes(text: &[u8]) -> u64 {
 pub(super) fn hash(name: &[u8], value: &[u8]) -> u32 {
     let lengths = (name.len() as u64) << 32 ^ value.len() as u64;
     let hash = mix_all(mix_all(lengths.wrapping_mul(SPREAD), name), value);
-    // Both halves: what differs in the last word alone is in one of them.
-    (hash ^ hash >> 32) as u32
+    // Once more, for what differs in the last bytes alone has changed few bits so far, and a place is made of the lowest.
+    ((hash ^ hash >> 32).wrapping_mul(SPREAD) >> 32) as u32
 }
 
 #[inline]
@@ -130,6 +135,20 @@ mod tests {
         assert_eq!(lookup.find(7, |found| found == 1), None);
         assert_eq!(lookup.find(7, |found| found == 5), Some(5));
         assert_eq!(lookup.find(8, |_| true), None);
+    }
+
+    #[test]
+    fn fields_that_differ_in_their_last_bytes_are_spread_over_the_buckets() {
+        let mut lookup = Lookup::new();
+        let hashes: Vec<u32> = (10..74)
+            .map(|number| hash(b"etag", format!("value {number}").as_bytes()))
+            .collect();
+        for (number, hash) in (1..).zip(&hashes) {
+            lookup.note(*hash, number, 4096);
+        }
+        let found = (1..).zip(&hashes);
+        let found = found.filter(|(number, hash)| lookup.find(**hash, |_| true) == Some(*number));
+        assert_eq!(found.count(), hashes.len());
     }
 
     #[test]

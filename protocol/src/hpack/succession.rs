@@ -56,10 +56,9 @@ impl Succession {
         self.last = next.number;
     }
 
-    /// Text was moved.
+    /// Text was moved. The memory is given back too, for that happens seldom.
     pub(super) fn forget(&mut self) {
-        self.after.fill(Next::default());
-        self.last = 0;
+        *self = Succession::default();
     }
 }
 

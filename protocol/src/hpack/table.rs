@@ -249,6 +249,14 @@ impl Table {
         self.inserted = self.inserted.wrapping_add(1);
     }
 
+    /// Gives back the memory that is not in use.
+    pub(super) fn release_memory(&mut self) {
+        let mut scratch = Vec::new();
+        self.compact(None, &mut scratch);
+        self.arena.shrink_to_fit();
+        self.entries.shrink_to_fit();
+    }
+
     fn evict_to(&mut self, size: u32) {
         while self.size > size
             && let Some(entry) = self.entries.pop_back()

@@ -219,6 +219,9 @@ fn what_followed_last_time_is_not_taken_for_what_follows_now() {
             2 => fields[3].1 = b"DONY",
             _ => {}
         }
+        if round % 40 == 0 {
+            encoder.release_memory();
+        }
         if round % 500 == 250 {
             encoder.set_peer_max(if round % 1000 == 250 { 300 } else { 4096 });
         }
@@ -264,4 +267,27 @@ fn a_block_begins_with_the_new_size_also_where_its_first_field_was_to_be_expecte
         encoded(&mut encoder, b"server", b"lanner", Indexing::Wanted),
         [0x3f, 100 - 31, 0xbe]
     );
+}
+
+#[test]
+fn fields_are_found_again_after_memory_was_given_back() {
+    let mut encoder = Encoder::new(4096);
+    let mut reader = Reader::new(4096);
+    let values: Vec<String> = (0..40).map(|number| format!("value {number}")).collect();
+    for value in &values {
+        let out = encoded(&mut encoder, b"x-a", value.as_bytes(), Indexing::Wanted);
+        reader.read(&out);
+    }
+    encoder.release_memory();
+    reader.decoder.release_memory();
+    assert_eq!(reader.table(), encoder_table(&encoder));
+    for value in &values {
+        let out = encoded(&mut encoder, b"x-a", value.as_bytes(), Indexing::Wanted);
+        assert_eq!(out.len(), 1, "{value}");
+        assert_eq!(
+            reader.read(&out),
+            [(b"x-a".to_vec(), value.as_bytes().to_vec())]
+        );
+    }
+    assert_eq!(encoder.table_fields(), values.len());
 }

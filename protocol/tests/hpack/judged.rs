@@ -26,6 +26,10 @@ fn only_what_was_found_in_order_comes_as_judged_however_the_table_changes() {
         if random(100) == 0 {
             encoder.set_peer_max([200, 1_000, 4_096][random(3) as usize]);
         }
+        if random(50) == 0 {
+            decoder.release_memory();
+            encoder.release_memory();
+        }
         for _ in 0..random(8) {
             let name = format!("x-{}", random(6));
             let value = format!("{:0len$}", random(8), len = 1 + random(3) as usize * 30);
