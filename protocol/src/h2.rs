@@ -22,6 +22,6 @@ mod stream;
 mod streams;
 pub mod window;
 
-pub use connection::{Connection, Event, Step};
+pub use connection::{Connection, Event, Offence, Step};
 pub use request::Malformed;
 pub use stream::{Reset, StreamKey};

@@ -100,6 +100,18 @@ enum Leaving {
     },
 }
 
+/// So many offences are kept until somebody takes them; those that come on top are counted by the budget for resets only.
+const OFFENCES_KEPT: usize = 256;
+
+/// What a client did wrong on one stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offence {
+    /// It was answered by us.
+    Refused(Refusal),
+    /// It was reset.
+    Reset(Reset),
+}
+
 /// A PING of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ping {
@@ -138,6 +150,7 @@ pub struct Connection {
     /// Events that came of something else than the frame being looked at.
     owed: VecDeque<Event>,
     resumed: VecDeque<StreamKey>,
+    offences: VecDeque<(u32, Offence)>,
     /// How many streams wait to hear that they may go on.
     full_streams: usize,
     queued_bytes: usize,
@@ -221,6 +234,7 @@ impl Connection {
             send_window: SendWindow::new(WINDOW_DEFAULT),
             owed: VecDeque::new(),
             resumed: VecDeque::new(),
+            offences: VecDeque::new(),
             full_streams: 0,
             queued_bytes: 0,
             early_priorities: Vec::new(),
@@ -380,6 +394,14 @@ impl Connection {
     /// The limit that was hit since the last call, for the counters.
     pub fn take_trip(&mut self) -> Option<Trip> {
         self.trip.take()
+    }
+
+    /// What the client did wrong and was told on a stream of this number, the oldest first, for the counters and the access
+    /// log: requests that were never handed on, for which there is no other event than [`Event::Refused`], and streams that
+    /// [`Event::Reset`] ended by a fault of the client's. To be taken after [`Connection::poll`]; also when the connection has
+    /// ended.
+    pub fn take_misbehaviour(&mut self) -> Option<(u32, Offence)> {
+        self.offences.pop_front()
     }
 
     // What several ways lead to.

@@ -2,10 +2,11 @@
 
 use crate::driver::{Driver, Seen};
 use crate::wire::{self, Got, headers, literal, request};
-use lanner_limits::{AllowedHosts, Limits, Machine, Setting, Source};
+use lanner_limits::{AllowedHosts, Limits, Machine, Setting, Source, Trip};
+use lanner_protocol::Misbehaviour;
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
-use lanner_protocol::h2::{Malformed, Reset};
+use lanner_protocol::h2::{Malformed, Offence, Reset};
 
 /// What became of one request: its status, if it was answered, and the code of its reset, if it was reset.
 fn verdict(driver: &mut Driver, bytes: &[u8]) -> (Option<u16>, Option<ErrorCode>) {
@@ -398,4 +399,47 @@ fn extended_connect_is_taken_where_it_was_offered() {
         verdict(&mut driver, &bytes),
         (None, Some(ErrorCode::PROTOCOL_ERROR))
     );
+}
+
+#[test]
+fn what_a_client_did_wrong_is_told_once_for_each_stream() {
+    let mut driver = Driver::with(|limits| limits.h2_max_streams = 1);
+    let mut all = Vec::new();
+    let bad = [(":method", "GET"), (":scheme", "http"), (":path", "/")];
+    for (stream, fields) in [
+        (1, with(&[("connection", "close")])),
+        (3, bad.to_vec()),
+        (5, request("GET", "/").to_vec()),
+        (7, request("GET", "/").to_vec()),
+    ] {
+        all.extend(driver.wire.headers(stream, true, &fields));
+    }
+    // Behind the end of its half.
+    all.extend(wire::data(5, true, b"more"));
+    driver.send(&all);
+    let told: Vec<_> = std::iter::from_fn(|| driver.connection.take_misbehaviour()).collect();
+    let expected = [
+        (
+            1,
+            Offence::Reset(Reset::Malformed(Malformed::ConnectionField)),
+        ),
+        (3, Offence::Refused(Misbehaviour::MissingHost.into())),
+        (7, Offence::Reset(Reset::Trip(Trip::Streams))),
+        (5, Offence::Reset(Reset::FrameAfterEnd)),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn offences_that_nobody_asks_for_are_not_kept_without_end() {
+    let mut driver = Driver::with(|limits| limits.h2_reset_burst = 1_000);
+    for stream in 0..600 {
+        let bytes = driver
+            .wire
+            .headers(2 * stream + 1, true, &with(&[("connection", "close")]));
+        driver.send(&bytes);
+        driver.got();
+    }
+    let told = std::iter::from_fn(|| driver.connection.take_misbehaviour()).count();
+    assert_eq!(told, 256);
 }

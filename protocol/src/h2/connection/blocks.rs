@@ -93,11 +93,8 @@ impl Connection {
         match self.streams.find(stream) {
             Some(key) => self.receive_trailers(turn, key, end_stream, block, head, text),
             None if self.streams.was_reset(stream) || self.is_ignored(stream) => {
-                self.flood.control(turn.now)?;
+                self.receive_late(turn.now, stream, end_stream)?;
                 self.pass_over(block, text)?;
-                if end_stream {
-                    self.streams.forget_reset(stream);
-                }
                 Ok(None)
             }
             // Section 5.1.1: a number below the last is one that was used, or skipped and so closed.
@@ -170,7 +167,9 @@ impl Connection {
         end_stream: bool,
     ) -> Result<(), Fault> {
         self.trip = Some(Trip::Streams);
-        self.encode_reset(turn, stream, ErrorCode::REFUSED_STREAM, !end_stream);
+        let reason = Reset::Trip(Trip::Streams);
+        self.note_offence(stream, Offence::Reset(reason));
+        self.encode_reset(turn, stream, reason.code(), !end_stream);
         // Before it has heard of our SETTINGS a client may know no better.
         if self.own.acknowledged().max_streams.is_none() {
             self.flood.control(turn.now)?;
@@ -191,8 +190,13 @@ impl Connection {
         rejected: Rejected,
     ) -> Result<(), Fault> {
         let code = match rejected {
-            Rejected::Malformed(malformed) => Some(Reset::Malformed(malformed).code()),
+            Rejected::Malformed(malformed) => {
+                let reason = Reset::Malformed(malformed);
+                self.note_offence(stream, Offence::Reset(reason));
+                Some(reason.code())
+            }
             Rejected::Refused(refusal) => {
+                self.note_offence(stream, Offence::Refused(refusal));
                 self.answer_unopened(turn, stream, head_request, refusal);
                 // Section 8.1.1: what is malformed may be answered first, and is an error of its stream even so.
                 match refusal.status() {
@@ -372,16 +376,7 @@ impl Connection {
         text: &mut Vec<u8>,
     ) -> Result<Option<Event>, Fault> {
         self.pass_over(block, text)?;
-        if self.streams.was_reset(key.id) {
-            self.flood.control(turn.now)?;
-            if end_stream {
-                self.streams.forget_reset(key.id);
-            }
-        } else if self.streams.at(key).is_some_and(|stream| stream.reset) {
-            return Err(Fault::ClosedStream);
-        } else {
-            self.reset_by_fault(turn, key, Reset::FrameAfterEnd);
-        }
+        self.receive_behind_end(turn, key, end_stream)?;
         Ok(None)
     }
 }

@@ -59,10 +59,7 @@ impl Connection {
         end_stream: bool,
     ) -> Result<(), Fault> {
         if self.is_ignored(header.stream) || self.streams.was_reset(header.stream) {
-            self.flood.control(turn.now)?;
-            if end_stream {
-                self.streams.forget_reset(header.stream);
-            }
+            self.receive_late(turn.now, header.stream, end_stream)?;
             self.credit_connection(turn, header.length);
             return Ok(());
         }
@@ -131,17 +128,7 @@ impl Connection {
         end_stream: bool,
     ) -> Result<(), Fault> {
         self.credit_connection(turn, length);
-        if self.streams.was_reset(key.id) {
-            self.flood.control(turn.now)?;
-            if end_stream {
-                self.streams.forget_reset(key.id);
-            }
-        } else if self.streams.at(key).is_some_and(|stream| stream.reset) {
-            return Err(Fault::ClosedStream);
-        } else {
-            self.reset_by_fault(turn, key, Reset::FrameAfterEnd);
-        }
-        Ok(())
+        self.receive_behind_end(turn, key, end_stream)
     }
 
     /// Nobody reads this: all of it is credited at once. Only where its stream is drained may the client send more of it.

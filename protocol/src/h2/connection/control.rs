@@ -182,12 +182,52 @@ impl Connection {
 
     // Streams that end before their time.
 
+    /// More of a stream that we ended came; it was on its way already.
+    pub(super) fn receive_late(
+        &mut self,
+        now: Moment,
+        stream: u32,
+        end_stream: bool,
+    ) -> Result<(), Fault> {
+        self.flood.control(now)?;
+        if end_stream {
+            self.streams.forget_reset(stream);
+        }
+        Ok(())
+    }
+
+    /// HEADERS or DATA behind the end of the client's half (section 5.1, "half-closed (remote)" and "closed").
+    pub(super) fn receive_behind_end(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: StreamKey,
+        end_stream: bool,
+    ) -> Result<(), Fault> {
+        if self.streams.was_reset(key.id) {
+            return self.receive_late(turn.now, key.id, end_stream);
+        }
+        if self.streams.at(key).is_some_and(|stream| stream.reset) {
+            return Err(Fault::ClosedStream);
+        }
+        self.reset_by_fault(turn, key, Reset::FrameAfterEnd);
+        Ok(())
+    }
+
+    /// Keeps what a client did wrong for [`Connection::take_misbehaviour`].
+    #[cold]
+    pub(super) fn note_offence(&mut self, stream: u32, offence: Offence) {
+        if self.offences.len() < OFFENCES_KEPT {
+            self.offences.push_back((stream, offence));
+        }
+    }
+
     /// A stream ends by a fault of the client's. It must not make us do that at will (CVE-2025-8671).
     #[cold]
     pub(super) fn reset_by_fault(&mut self, turn: &mut Turn<'_>, key: StreamKey, reason: Reset) {
         if self.streams.at(key).is_none_or(|stream| stream.reset) {
             return;
         }
+        self.note_offence(key.id, Offence::Reset(reason));
         self.reset_with(turn, key, reason);
         if let Err(trip) = self.flood.reset(turn.now) {
             self.fail(turn, trip.into());
