@@ -262,3 +262,28 @@ fn an_end_of_the_connection_within_a_body_is_told_to_its_app() {
     );
     assert_eq!(driver.send(&[]), [Seen::Closing]);
 }
+
+#[test]
+fn bodies_that_fail_leave_the_connection_all_of_its_window() {
+    let mut driver = Driver::with(|limits| limits.max_request_body = Some(20_000));
+    // Five times what the window holds.
+    let mut stream = 1;
+    for _ in 0..128 {
+        let head = driver.wire.post(stream);
+        driver.send(&head);
+        for _ in 0..3 {
+            driver.send(&data(stream, false, &[b'x'; 14_000]));
+        }
+        // The app hears of it, and what it answers is replaced.
+        driver.respond(stream, 200, BodyLength::Known(0));
+        driver.finish(stream, None);
+        driver.send(&data(stream, true, b"late"));
+        let got = driver.got();
+        assert!(got.iter().any(|got| got.status() == Some("413")), "{got:?}");
+        assert!(driver.is_open(), "{stream}");
+        // The budget for resets is not what this is about.
+        driver.wait(std::time::Duration::from_secs(1));
+        stream += 2;
+    }
+    assert_eq!(driver.connection.streams(), 0);
+}

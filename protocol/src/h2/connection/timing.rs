@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How soon a stream is looked at again that is slow by no fault of its client's.
+const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 impl Connection {
     /// Handles every deadline that has passed. What it means to streams, [`Connection::poll`] says afterwards.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
@@ -76,8 +79,11 @@ impl Connection {
             self.schedule = Schedule::new();
             self.owed.shrink_to_fit();
             self.resumed.shrink_to_fit();
+            self.offences.shrink_to_fit();
             self.early_priorities.shrink_to_fit();
             self.heads.release_memory();
+            self.encoder.release_memory();
+            self.decoder.release_memory();
         }
     }
 
@@ -107,7 +113,7 @@ impl Connection {
             self.request_timed_out(turn, key, due.queued);
         }
         if due.body <= turn.now {
-            self.fail_body(turn, key, Trip::MinBodyRate.into());
+            self.body_too_slow(turn, key);
         }
         if due.response <= turn.now {
             self.response_too_slow(turn, key);
@@ -141,6 +147,22 @@ impl Connection {
         });
     }
 
+    /// A client that has no credit cannot send: what fills the connection's window is what the apps of other streams have not
+    /// read, and a server that stands still never punishes its client.
+    fn body_too_slow(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        if self.receive_window.credit() > 0 {
+            return self.fail_body(turn, key, Trip::MinBodyRate.into());
+        }
+        if let Some(stream) = self.streams.at_mut(key) {
+            stream.read_rate = Default::default();
+            stream.wanted = false;
+        }
+        self.want_body(key, turn);
+        if let Some(stream) = self.streams.at_mut(key) {
+            stream.due.body = stream.due.body.max(turn.now + AGAIN_AFTER);
+        }
+    }
+
     /// The client's window was shut too long for what waits. Where it is open, others go first, or the socket is full; who
     /// judges that is the connection's own deadline.
     fn response_too_slow(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
@@ -151,9 +173,9 @@ impl Connection {
         if stream.send_window.is_shut() || connection_shut {
             return self.reset_with(turn, key, Reset::Trip(Trip::MinResponseRate));
         }
-        let grace = stream.min_response_rate.map_or(Moment::MAX, |rate| {
-            turn.now + rate.grace.max(std::time::Duration::from_secs(1))
-        });
+        let grace = stream
+            .min_response_rate
+            .map_or(Moment::MAX, |rate| turn.now + rate.grace.max(AGAIN_AFTER));
         stream.due.response = grace;
     }
 
