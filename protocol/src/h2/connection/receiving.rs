@@ -98,7 +98,7 @@ impl Connection {
         head: &mut Head,
         text: &mut Vec<u8>,
     ) -> Step {
-        if !self.greeted {
+        if !self.greeted && self.fate == Fate::Open {
             self.greet(turn);
         }
         if !input.is_empty() {
