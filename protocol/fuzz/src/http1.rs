@@ -90,13 +90,13 @@ impl Session {
                 let head = ResponseHead {
                     status: Status::OK,
                     fields: &fields,
-                    length: if count % 600 == 0 {
+                    length: if count.is_multiple_of(600) {
                         BodyLength::Unknown
                     } else {
                         BodyLength::Known(count as u64)
                     },
                 };
-                let _ = self.turn(|http, turn| http.respond(turn, &head, count % 900 == 0));
+                let _ = self.turn(|http, turn| http.respond(turn, &head, count.is_multiple_of(900)));
             }
             1 if self.http.sends_body() && self.output.len() < 64 << 10 => {
                 let piece = Bytes::from(vec![b'b'; count]);

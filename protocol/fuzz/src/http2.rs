@@ -37,7 +37,7 @@ struct Session {
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut session = Session::new();
-    if script.number() % 8 != 0 {
+    if !script.number().is_multiple_of(8) {
         let mut bytes = PREFACE.to_vec();
         encode_settings(&[], &mut bytes);
         session.send(&bytes);
@@ -120,7 +120,7 @@ impl Session {
             4 => {
                 let mut trailers = Fields::new();
                 let _ = trailers.append("x-last", "1");
-                let trailers = (count % 600 == 0).then_some(&trailers);
+                let trailers = (count.is_multiple_of(600)).then_some(&trailers);
                 let _ = self.turn(|connection, turn| connection.finish(stream, turn, trailers));
             }
             5 => self.turn(|connection, turn| connection.want_body(stream, turn)),
@@ -134,7 +134,7 @@ impl Session {
         let head = ResponseHead {
             status: Status::OK,
             fields: &fields,
-            length: if count % 600 == 0 {
+            length: if count.is_multiple_of(600) {
                 BodyLength::Unknown
             } else {
                 BodyLength::Known(count as u64)
