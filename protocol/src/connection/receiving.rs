@@ -383,6 +383,10 @@ impl Connection {
 
     /// The connection is broken: nothing can be sent any more.
     pub fn handle_reset(&mut self) {
+        // It was to be reset by us, and no more of it counts than before.
+        if self.fate == Fate::Abort {
+            return;
+        }
         let idle = matches!(self.receive, Receive::Head(_)) && !self.deadlines.is_set(Timer::Head);
         self.gone(if idle {
             EndReason::PeerClosed
