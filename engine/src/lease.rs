@@ -14,11 +14,11 @@ use std::rc::{Rc, Weak};
 /// one still fits the second-level cache.
 pub(crate) const READ_BYTES: usize = 32 * 1024;
 
-/// The smallest buffer: a usual request head with room for its rest.
-const SMALLEST_BYTES: usize = 1024;
+/// The smallest buffer: the fields of a usual request on HTTP/2.
+const SMALLEST_BYTES: usize = 256;
 
-/// Sizes kept for reuse: 1, 2, 4, 8, 16, 32 and 64 KiB. Larger ones are given back to the allocator.
-const CLASSES: usize = 7;
+/// Sizes kept for reuse: 256 and 512 bytes, 1, 2, 4, 8, 16, 32 and 64 KiB. Larger ones are given back to the allocator.
+const CLASSES: usize = 9;
 
 /// How many bytes of free buffers of each size a worker keeps; beyond that they go back to the allocator.
 const FREE_BYTES_PER_CLASS_MAX: usize = 1024 * 1024;
@@ -119,7 +119,7 @@ impl Pool {
     pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> Piece {
         if lease.is_for_reading() && self.is_scarce() {
             let bytes = &lease.bytes()[range];
-            if bytes.len() >= SMALLEST_BYTES / 2 {
+            if bytes.len() >= SMALLEST_BYTES {
                 return self.copy(bytes);
             }
             return Piece {
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(free(&pool).iter().sum::<usize>(), 0);
         assert_eq!(other.len(), READ_BYTES);
         drop(other);
-        assert_eq!(free(&pool)[5], 1);
+        assert_eq!(free(&pool)[7], 1);
         assert_eq!(pool.inner.state.borrow().read_leases, 0);
     }
 
@@ -304,7 +304,7 @@ mod tests {
         let pool = Pool::default();
         let many: Vec<Lease> = (0..100).map(|_| pool.take(READ_BYTES)).collect();
         drop(many);
-        assert_eq!(free(&pool)[5], FREE_BYTES_PER_CLASS_MAX / READ_BYTES);
+        assert_eq!(free(&pool)[7], FREE_BYTES_PER_CLASS_MAX / READ_BYTES);
         drop(pool.take(10_000_000));
         assert_eq!(
             free(&pool).iter().sum::<usize>(),
