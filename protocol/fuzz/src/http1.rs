@@ -96,7 +96,8 @@ impl Session {
                         BodyLength::Known(count as u64)
                     },
                 };
-                let _ = self.turn(|http, turn| http.respond(turn, &head, count.is_multiple_of(900)));
+                let _ =
+                    self.turn(|http, turn| http.respond(turn, &head, count.is_multiple_of(900)));
             }
             1 if self.http.sends_body() && self.output.len() < 64 << 10 => {
                 let piece = Bytes::from(vec![b'b'; count]);

@@ -90,6 +90,8 @@ pub(super) enum Receive {
     Draining {
         budget: u64,
     },
+    /// That was too much, or took too long: the client is told to stop as soon as the answer is out.
+    Stopped,
     Closed,
 }
 

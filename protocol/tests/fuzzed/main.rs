@@ -52,7 +52,10 @@ impl Drop for Seed {
 
 /// Calls an entry so many times with random bytes, into which some of `words` are strewn.
 fn drive(entry: fn(&[u8]), times: u64, words: &[&[u8]]) {
-    #[allow(clippy::disallowed_methods, reason = "a test is asked for one input again")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test is asked for one input again"
+    )]
     let given = std::env::var("FUZZ_SEED").ok();
     let given = given.map(|seed| seed.parse::<u64>().expect("FUZZ_SEED is a number"));
     let first = given.unwrap_or_else(|| RandomState::new().hash_one(times));

@@ -7,6 +7,7 @@ use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
 use lanner_protocol::h2::{Malformed, Reset};
 use lanner_protocol::{BodyLength, Overrides, Refusal};
+use std::time::Duration;
 
 fn posted(change: impl FnOnce(&mut lanner_limits::Limits)) -> Driver {
     let mut driver = Driver::with(change);
@@ -182,7 +183,33 @@ fn a_body_too_long_is_told_before_or_while_it_is_read() {
         .filter(|got| got.stream() == 5)
         .collect();
     assert_eq!(got[0].status(), Some("413"), "ours wins");
-    assert_eq!(got.last(), Some(&Got::Reset(5, ErrorCode::NO_ERROR)));
+    assert!(matches!(got.last(), Some(Got::Data { end: true, .. })));
+    driver.send(&data(5, false, b"more"));
+    assert_eq!(driver.got(), [Got::Reset(5, ErrorCode::NO_ERROR)]);
+}
+
+#[test]
+fn a_client_is_told_to_stop_when_it_goes_on_or_has_had_its_time() {
+    let mut driver = Driver::new();
+    let mut fields = request("POST", "/").to_vec();
+    fields.push(("content-length", "1000000000"));
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.headers(stream, false, &fields);
+        driver.send(&bytes);
+        driver.answer(stream, b"no, thank you");
+        let got = driver.got();
+        assert!(
+            matches!(got[..], [_, Got::Data { end: true, .. }]),
+            "{got:?}"
+        );
+    }
+    driver.send(&data(1, false, b"x"));
+    assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::NO_ERROR)]);
+    driver.send(&wire::reset(3, ErrorCode::CANCEL));
+    assert_eq!(driver.got(), []);
+    driver.wait(Duration::from_secs(6));
+    assert_eq!(driver.got(), [Got::Reset(5, ErrorCode::NO_ERROR)]);
+    assert_eq!(driver.connection.streams(), 0);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Time: what a client may take, alone and on each stream.
 
 use crate::driver::{Driver, Seen};
-use crate::wire::{self, Got, data, greeting, ping, settings, settings_ack, window_update};
+use crate::wire::{
+    self, Got, data, frame, greeting, literal, ping, settings, settings_ack, window_update,
+};
 use lanner_limits::Trip;
 use lanner_protocol::h2::Reset;
 use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{END_HEADERS, Kind};
 use lanner_protocol::h2::settings::Id;
 use lanner_protocol::{BodyLength, EndReason, Fate, Refusal};
 use std::time::Duration;
@@ -160,9 +163,33 @@ fn a_body_that_trickles_is_cut_only_while_the_app_waits() {
     );
     driver.respond(1, 200, BodyLength::Known(0));
     driver.finish(1, None);
-    let got = driver.got();
-    assert_eq!(got[0].status(), Some("408"));
-    assert!(got.contains(&Got::Reset(1, ErrorCode::NO_ERROR)));
+    assert_eq!(driver.got()[0].status(), Some("408"));
+    driver.send(&data(1, false, b"x"));
+    assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::NO_ERROR)]);
+}
+
+#[test]
+fn a_client_that_reads_late_and_then_asks_for_nothing_right_is_idle() {
+    let mut driver = Driver::new();
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.answer(1, b"an answer that is taken late");
+    driver.stall(0);
+    // A block that opens no stream: another pseudo-field follows when the first part is there.
+    driver.send(&frame(Kind::HEADERS, 0, 3, &literal(b":method", b"GET")));
+    driver.stall(usize::MAX);
+    driver.send(&frame(
+        Kind::CONTINUATION,
+        END_HEADERS,
+        3,
+        &literal(b":status", b"200"),
+    ));
+    assert!(driver.is_open());
+    driver.wait(76 * SECOND);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::KeepAliveTimeout)
+    );
 }
 
 #[test]

@@ -66,6 +66,8 @@ impl Connection {
         if block.bytes.len() + fragment.len() > bytes_max {
             return Err(Trip::HeaderBytes.into());
         }
+        // Held for as long as a head may take, by as many as like to: not a byte more than came.
+        block.bytes.reserve_exact(fragment.len());
         block.bytes.extend_from_slice(fragment);
         Ok(())
     }

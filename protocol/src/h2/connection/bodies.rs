@@ -142,12 +142,12 @@ impl Connection {
                 *budget -= u64::from(data);
                 self.credit(key, turn, data + overhead);
             }
-            Receive::Draining { budget } => {
-                *budget = 0;
+            Receive::Draining { .. } => {
+                stream.receive = Receive::Stopped;
                 self.note(Trip::BodyDrainMax.into());
                 self.stop_body(turn, key);
             }
-            Receive::Open | Receive::Closed => self.credit_unread(turn, key),
+            Receive::Open | Receive::Stopped | Receive::Closed => self.credit_unread(turn, key),
         }
     }
 
@@ -330,7 +330,8 @@ impl Connection {
         };
         let bytes = bytes.min(stream.receive_window.unread());
         let increment = stream.receive_window.consume(bytes, size_max, turn.now);
-        let is_of_use = stream.is_read() || matches!(stream.receive, Receive::Draining { .. });
+        let is_of_use =
+            stream.is_read() || matches!(stream.receive, Receive::Draining { budget: 1.. });
         if let (Some(increment), true) = (increment, is_of_use) {
             self.encode_window_update(turn, key.id, increment);
         }
@@ -373,8 +374,9 @@ impl Connection {
         self.credit_unread(turn, key);
     }
 
-    /// The exchange is over and the body is not: it is drained within bounds, or stopped at once where it is known to pass
-    /// them.
+    /// The exchange is over and the body is not: it is drained within bounds. Of one that is known to pass them nothing more is
+    /// taken, but the client is not told before it sends some, or has had its time: together with the answer, some take
+    /// the reset for a failure of both (curl 7.88).
     pub(super) fn drain(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
         let Some(stream) = self.streams.at_mut(key) else {
             return;
@@ -388,9 +390,6 @@ impl Connection {
         let due = stream.due.drain;
         self.due_by(due);
         self.credit_unread(turn, key);
-        if hopeless {
-            self.stop_body(turn, key);
-        }
     }
 
     /// Section 8.1: the answer is complete, so the client need not go on. Before that, a reset would take the answer away: the

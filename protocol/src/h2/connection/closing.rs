@@ -112,7 +112,7 @@ impl Connection {
             };
             match self.streams.at(key).map(|stream| stream.receive) {
                 Some(Receive::Open) => self.reset_with(turn, key, Reset::EarlyEof),
-                Some(Receive::Draining { .. }) => self.receive_end(turn, key),
+                Some(Receive::Draining { .. } | Receive::Stopped) => self.receive_end(turn, key),
                 Some(Receive::Closed) | None => {}
             }
         }
@@ -171,6 +171,10 @@ impl Connection {
 
     /// The connection is broken: nothing can be sent any more.
     pub fn handle_reset(&mut self) {
+        // It was to be reset by us, and no more of it counts than before.
+        if self.fate == Fate::Abort {
+            return;
+        }
         self.gone(if self.awaits_request() {
             EndReason::PeerClosed
         } else {

@@ -237,7 +237,7 @@ impl Connection {
         }
         if stream.is_over() {
             self.remove(turn, key);
-        } else if stream.receive == (Receive::Draining { budget: 0 }) {
+        } else if stream.receive == Receive::Stopped {
             self.stop_body(turn, key);
         }
     }
@@ -302,7 +302,8 @@ impl Connection {
             self.deadlines.clear(Timer::ResponseRate);
         }
         let had_backlog = std::mem::take(&mut self.backlog);
-        if had_backlog && self.awaits_request() {
+        // A field block that is under way need not open a stream, and its own deadline ends with it.
+        if had_backlog && self.streams.count() == 0 && self.fate == Fate::Open {
             self.idle_since = now;
             self.deadlines
                 .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);

@@ -123,7 +123,7 @@ impl Connection {
         {
             stream.due.drain = Moment::MAX;
             if stream.receive != Receive::Closed {
-                stream.receive = Receive::Draining { budget: 0 };
+                stream.receive = Receive::Stopped;
                 self.note(Trip::BodyDrainTimeout.into());
                 self.stop_body(turn, key);
             }
