@@ -184,12 +184,12 @@ fn a_body_too_long_is_told_before_or_while_it_is_read() {
         .collect();
     assert_eq!(got[0].status(), Some("413"), "ours wins");
     assert!(matches!(got.last(), Some(Got::Data { end: true, .. })));
-    driver.send(&data(5, false, b"more"));
-    assert_eq!(driver.got(), [Got::Reset(5, ErrorCode::NO_ERROR)]);
+    driver.wait(Duration::from_secs(6));
+    assert!(driver.got().contains(&Got::Reset(5, ErrorCode::NO_ERROR)));
 }
 
 #[test]
-fn a_client_is_told_to_stop_when_it_goes_on_or_has_had_its_time() {
+fn a_client_is_told_to_stop_when_it_has_had_its_time() {
     let mut driver = Driver::new();
     let mut fields = request("POST", "/").to_vec();
     fields.push(("content-length", "1000000000"));
@@ -203,8 +203,13 @@ fn a_client_is_told_to_stop_when_it_goes_on_or_has_had_its_time() {
             "{got:?}"
         );
     }
-    driver.send(&data(1, false, b"x"));
-    assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::NO_ERROR)]);
+    // What its window lets through is thrown away, without credit for more.
+    for _ in 0..16 {
+        driver.send(&data(1, false, &[0; 16_000]));
+    }
+    assert!(driver.got().iter().all(|got| got.stream() == 0));
+    driver.send(&data(1, true, b"the end, too soon"));
+    driver.got();
     driver.send(&wire::reset(3, ErrorCode::CANCEL));
     assert_eq!(driver.got(), []);
     driver.wait(Duration::from_secs(6));

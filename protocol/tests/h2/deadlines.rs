@@ -165,6 +165,8 @@ fn a_body_that_trickles_is_cut_only_while_the_app_waits() {
     driver.finish(1, None);
     assert_eq!(driver.got()[0].status(), Some("408"));
     driver.send(&data(1, false, b"x"));
+    assert_eq!(driver.got(), []);
+    driver.wait(6 * SECOND);
     assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::NO_ERROR)]);
 }
 

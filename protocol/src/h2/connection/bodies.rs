@@ -142,6 +142,8 @@ impl Connection {
                 *budget -= u64::from(data);
                 self.credit(key, turn, data + overhead);
             }
+            // What its window lets through is bounded by that.
+            Receive::Draining { budget: 0 } => self.credit_unread(turn, key),
             Receive::Draining { .. } => {
                 stream.receive = Receive::Stopped;
                 self.note(Trip::BodyDrainMax.into());
@@ -374,9 +376,9 @@ impl Connection {
         self.credit_unread(turn, key);
     }
 
-    /// The exchange is over and the body is not: it is drained within bounds. Of one that is known to pass them nothing more is
-    /// taken, but the client is not told before it sends some, or has had its time: together with the answer, some take
-    /// the reset for a failure of both (curl 7.88).
+    /// The exchange is over and the body is not: it is drained within bounds. One that is known to pass them gets no
+    /// more credit, and its client is told to stop when it has had its time: together with the answer, some take the reset for
+    /// a failure of both (curl 7.88).
     pub(super) fn drain(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
         let Some(stream) = self.streams.at_mut(key) else {
             return;
