@@ -2,8 +2,9 @@
 //!
 //! An operator's wishes are `settings`. `certificates`, `clients` and `ticket_keys` read the files they name, `config` puts
 //! them together into configurations and the table of names that leads to them, and `reload` keeps them up with the
-//! files. A connection's `session` begins with a ClientHello, takes the configuration for its name, and turns ciphertext
-//! into plaintext and back. `development` makes certificates for those who have none.
+//! files. What runs out (`perishable`) is told of in time, and not too often (`reminders`). A connection's `session` begins
+//! with a ClientHello, takes the configuration for its name, and turns ciphertext into plaintext and back. `development`
+//! makes certificates for those who have none.
 //!
 //! Nothing here knows a socket. Time of day comes from `wall_clock`, a connection's moments are arguments.
 
@@ -20,9 +21,11 @@ mod layer;
 mod names;
 mod opened;
 mod pem;
+mod perishable;
 mod published;
 mod record;
 mod reload;
+mod reminders;
 mod session;
 mod settings;
 #[cfg(test)]

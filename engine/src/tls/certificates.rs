@@ -4,6 +4,7 @@
 use crate::tls::arithmetic;
 use crate::tls::fault::Fault;
 use crate::tls::pem::PemText;
+use crate::tls::perishable::Perishable;
 use crate::tls::validity::Validity;
 use lanner_limits::PemSource;
 use rustls::InconsistentKeys;
@@ -15,8 +16,6 @@ use std::sync::Arc;
 
 /// Certificates in one directory: beyond it somebody named the wrong one.
 const DIRECTORY_CERTIFICATES_MAX: usize = 10_000;
-/// How long before its end a certificate is warned of: whatever renews it should have done so by then.
-const EXPIRY_WARNING_SECONDS: u64 = 7 * 24 * 3_600;
 /// The settings, where the text itself stands in them.
 const CERTIFICATE_SETTING: &str = "LANNER_TLS_CERT";
 const KEY_SETTING: &str = "LANNER_TLS_KEY";
@@ -102,23 +101,10 @@ impl Certificate {
             .collect()
     }
 
-    /// What somebody should know although the certificate can be used.
-    pub(crate) fn warning(&self, now: u64) -> Option<String> {
-        let Validity { begins, ends } = self.validity;
-        let place = &self.place;
-        if now > ends {
-            return Some(format!(
-                "{place}: the certificate has expired; clients refuse it"
-            ));
-        }
-        if now < begins {
-            return Some(format!(
-                "{place}: the certificate is not valid yet; clients refuse it"
-            ));
-        }
-        let days = (ends - now) / (24 * 3_600);
-        (ends - now < EXPIRY_WARNING_SECONDS)
-            .then(|| format!("{place}: the certificate expires in {days} days"))
+    /// What there is to be told of it.
+    pub(crate) fn perishable(&self) -> Perishable {
+        let own = self.key.cert.first().map_or(&[][..], |own| &own[..]);
+        Perishable::certificate(&self.place, &self.names, self.validity, own)
     }
 }
 
@@ -200,7 +186,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::tls::testing::{Authority, DAY, Folder, NOW, source};
+    use crate::tls::testing::{Authority, Folder, source};
 
     #[test]
     fn a_certificate_and_its_key_come_from_one_file_or_two_or_from_the_setting() {
@@ -291,17 +277,5 @@ mod tests {
         assert!(fault.contains("2.key: No such file"), "{fault}");
         let fault = Certificate::read_directory(&folder.path("none")).unwrap_err();
         assert!(fault.to_string().contains("none: No such file"), "{fault}");
-    }
-
-    #[test]
-    fn a_certificate_near_its_end_is_warned_of() {
-        let made = Authority::shared().server(&["a.test"], NOW, NOW + 30 * DAY);
-        let certificate = Certificate::read(&PemSource::Text(made.pem()), None).unwrap();
-        let warning = |now| certificate.warning(now).unwrap_or_default();
-        assert_eq!(warning(NOW), "");
-        assert_eq!(warning(NOW + 23 * DAY), "");
-        assert!(warning(NOW + 23 * DAY + 1).ends_with("expires in 6 days"));
-        assert!(warning(NOW + 30 * DAY + 1).contains("has expired"));
-        assert!(warning(NOW - 1).contains("not valid yet"));
     }
 }

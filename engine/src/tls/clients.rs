@@ -3,6 +3,8 @@
 use crate::tls::arithmetic::{self, digest};
 use crate::tls::fault::Fault;
 use crate::tls::pem::PemText;
+use crate::tls::perishable::Perishable;
+use crate::tls::validity::Validity;
 use lanner_limits::{ClientAuth, PemSource};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -45,6 +47,8 @@ pub(crate) struct ClientRules {
     pub(crate) verifier: Arc<dyn ClientCertVerifier>,
     /// Differs where the rules differ: what was allowed under one set must not be remembered under another.
     pub(crate) fingerprint: [u8; 32],
+    /// The revocation lists, which run out.
+    pub(crate) lists: Vec<Perishable>,
 }
 
 impl ClientRules {
@@ -53,6 +57,7 @@ impl ClientRules {
             return Ok(ClientRules {
                 verifier: WebPkiClientVerifier::no_client_auth(),
                 fingerprint: [0; 32],
+                lists: Vec::new(),
             });
         }
         let mut print = digest::Context::new(&digest::SHA256);
@@ -79,6 +84,7 @@ impl ClientRules {
             arithmetic::provider().clone(),
         );
         let mut place = text.place.clone();
+        let mut perishables = Vec::new();
         if let Some(revocations) = &settings.revocations {
             let text = PemText::read(revocations, REVOCATIONS_SETTING)?;
             let lists: Vec<CertificateRevocationListDer<'static>> =
@@ -90,6 +96,11 @@ impl ClientRules {
             }
             for list in &lists {
                 note(&mut print, list);
+                let validity = Validity::of_list(list);
+                perishables.extend(
+                    validity
+                        .map(|validity| Perishable::revocation_list(&text.place, validity, list)),
+                );
             }
             rules = rules.with_crls(lists).enforce_revocation_expiration();
             place = text.place;
@@ -105,6 +116,7 @@ impl ClientRules {
         Ok(ClientRules {
             verifier,
             fingerprint,
+            lists: perishables,
         })
     }
 }

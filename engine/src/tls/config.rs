@@ -6,6 +6,7 @@ use crate::tls::certificates::Certificate;
 use crate::tls::clients::ClientRules;
 use crate::tls::fault::Fault;
 use crate::tls::names::Names;
+use crate::tls::perishable::Perishable;
 use crate::tls::settings::{Alpn, Identity, TlsSettings};
 use crate::tls::ticket_keys::TicketKeys;
 use crate::tls::tickets::Ticketer;
@@ -14,6 +15,7 @@ use lanner_limits::TlsVersion;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Which configuration of its `Configurations` a connection was made under.
@@ -49,6 +51,8 @@ pub(crate) struct Configurations {
 pub(crate) struct Built {
     pub(crate) configurations: Configurations,
     pub(crate) warnings: Vec<String>,
+    /// What will run out.
+    pub(crate) perishables: BTreeSet<Perishable>,
 }
 
 impl Configurations {
@@ -85,6 +89,7 @@ impl Configurations {
             },
             all: Vec::new(),
             warnings: Vec::new(),
+            perishables: BTreeSet::new(),
         };
         for host in &settings.hosts {
             let rules = ClientRules::read(&host.clients)?;
@@ -127,6 +132,7 @@ impl Configurations {
                 clock: clock.clone(),
             },
             warnings: building.warnings,
+            perishables: building.perishables,
         })
     }
 }
@@ -155,6 +161,7 @@ struct Building<'a> {
     table: Table,
     all: Vec<Arc<ServerConfig>>,
     warnings: Vec<String>,
+    perishables: BTreeSet<Perishable>,
 }
 
 impl Building<'_> {
@@ -179,8 +186,8 @@ impl Building<'_> {
                     .push(format!("{place}: another certificate is used for {name}"));
             }
         }
-        self.warnings
-            .extend(certificate.warning(self.clock.seconds()));
+        self.perishables.insert(certificate.perishable());
+        self.perishables.extend(rules.lists.iter().cloned());
         let ticketer = Ticketer::new(self.keys.clone(), fingerprint(names, rules));
         self.all
             .push(Arc::new(self.server(certificate, rules, ticketer)?));

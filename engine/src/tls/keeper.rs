@@ -17,9 +17,6 @@ use std::time::Duration;
 /// How often files are looked at: a system call for each of them.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How many looks pass until certificates that are about to end are told of again: a day's.
-const LOOKS_PER_WARNING: u64 = 24 * 3_600 / LOOK_EVERY.as_secs();
-
 /// See the file's comment.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
@@ -73,7 +70,9 @@ impl Keeper {
             }
             settings.default = Some(Identity::Made(Box::new(development.certificate)));
         }
-        self.reloaders.push(Reloader::new(settings, clock)?);
+        let mut reloader = Reloader::new(settings, clock)?;
+        warn(&mut reloader);
+        self.reloaders.push(reloader);
         Ok(Some(Kept(self.reloaders.len() - 1)))
     }
 
@@ -91,20 +90,20 @@ impl Keeper {
         std::thread::Builder::new()
             .name("lanner-certificates".into())
             .spawn(move || {
-                let mut looks = 0;
                 while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    looks += 1;
                     for reloader in &mut self.reloaders {
                         // What came of it is in the log.
                         reloader.look();
-                        if looks % LOOKS_PER_WARNING == 0 {
-                            for warning in reloader.warnings() {
-                                tracing::warn!("{warning}");
-                            }
-                        }
+                        warn(reloader);
                     }
                 }
             })?;
         Ok(Some(Keeping { _alive: alive }))
+    }
+}
+
+fn warn(reloader: &mut Reloader) {
+    for warning in reloader.warnings() {
+        tracing::warn!("{warning}");
     }
 }

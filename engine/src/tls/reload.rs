@@ -1,17 +1,19 @@
 //! Certificates that change on disk. Whoever has a timer asks every few seconds whether a file is another one than when it
 //! was read; if so everything is read again, and put in place as a whole. What cannot be read leaves the last good
-//! configurations where they are, and is said in the log. Connections go on under those that they were made with.
+//! configurations where they are, and is said in the log, once. Connections go on under those that they were made with.
 //!
 //! Files are told apart by device, inode, size and times, as followed through symbolic links: that sees a file that is
 //! written to, one renamed into place, and Kubernetes' exchange of a whole directory.
 
 use crate::tls::config::{Built, Configurations};
 use crate::tls::fault::Fault;
+use crate::tls::perishable::Perishable;
 use crate::tls::published::{Published, Reader};
+use crate::tls::reminders::Reminders;
 use crate::tls::settings::TlsSettings;
 use crate::tls::ticket_keys::TicketKeys;
 use crate::tls::wall_clock::WallClock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 /// Two writes within one tick of a file system's clock leave the same times, so what was read so soon after a write is
 /// read once more. Network file systems tick in seconds.
 const SETTLED_SECONDS: u64 = 2;
+/// New certificates that are told of one by one: a directory may have thousands.
+const NEWS_TOLD_MAX: usize = 5;
 
 /// How a file looked. Times in seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ impl Watch {
 /// What a look at the files led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing is new.
+    /// Nothing is new, or what is wrong is what was wrong already.
     Same,
     /// Something is, and was put in place.
     Exchanged,
@@ -93,10 +97,16 @@ pub(crate) struct Reloader {
     watch: Watch,
     /// Whether they had lain still for long enough for `watch` to tell them from any others.
     settled: bool,
+    /// What is wrong with the files as they are, if they cannot be used.
+    fault: Option<Fault>,
+    /// What somebody should know of what is served.
+    remarks: Vec<String>,
+    perishables: BTreeSet<Perishable>,
+    reminders: Reminders,
 }
 
 impl Reloader {
-    /// Reads everything for the first time. Warnings go to the log.
+    /// Reads everything for the first time.
     pub(crate) fn new(settings: TlsSettings, clock: WallClock) -> Result<Reloader, Fault> {
         let watch = Watch::look(&settings);
         let settled = watch.is_settled(clock.seconds());
@@ -106,8 +116,11 @@ impl Reloader {
                 .ok_or_else(|| Fault::new("ticket keys", "the system has no random bytes"))?,
         };
         let keys = Arc::new(keys);
-        let built = Configurations::build(&settings, &keys, &clock)?;
-        let configurations = said(built);
+        let Built {
+            configurations,
+            warnings,
+            perishables,
+        } = Configurations::build(&settings, &keys, &clock)?;
         Ok(Reloader {
             settings,
             keys,
@@ -115,6 +128,10 @@ impl Reloader {
             published: Arc::new(Published::new(configurations)),
             watch,
             settled,
+            fault: None,
+            remarks: warnings,
+            perishables,
+            reminders: Reminders::default(),
         })
     }
 
@@ -140,44 +157,65 @@ impl Reloader {
         self.watch = watch;
         self.settled = settled;
         match self.read_again() {
-            Ok(configurations) => {
-                self.published.exchange(configurations);
-                if news {
-                    tracing::info!("TLS certificates were read again");
+            Ok(built) => {
+                if news || self.fault.is_some() {
+                    let new = told(&self.perishables, &built.perishables);
+                    tracing::info!("TLS certificates were read again; {new}");
                 }
+                self.published.exchange(built.configurations);
+                self.remarks = built.warnings;
+                self.perishables = built.perishables;
+                self.fault = None;
                 Look::Exchanged
             }
+            // Read once more, as it was too young before.
+            Err(fault) if !news && self.fault.as_ref() == Some(&fault) => Look::Same,
             Err(fault) => {
                 tracing::error!(%fault, "TLS goes on with the certificates it has");
+                self.fault = Some(fault.clone());
                 Look::Kept(fault)
             }
         }
     }
 
-    fn read_again(&self) -> Result<Configurations, Fault> {
+    fn read_again(&self) -> Result<Built, Fault> {
         let built = Configurations::build(&self.settings, &self.keys, &self.clock)?;
         if let Some(path) = &self.settings.ticket_keys {
             self.keys.read_again(path)?;
         }
-        Ok(said(built))
+        Ok(built)
     }
 
-    /// What somebody should know of files that did not change: asked once a day.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let built = Configurations::build(&self.settings, &self.keys, &self.clock);
-        let mut warnings = built.map(|built| built.warnings).unwrap_or_default();
+    /// What somebody should know of what is served, and was not told lately: asked at each look, for some of it comes with
+    /// time alone.
+    pub(crate) fn warnings(&mut self) -> Vec<String> {
+        let now = self.clock.seconds();
+        let mut warnings = self.remarks.clone();
+        let perishables = self.perishables.iter();
+        warnings.extend(perishables.filter_map(|perishable| perishable.warning(now)));
         let file = self.settings.ticket_keys.as_deref();
         warnings.extend(file.and_then(|path| self.keys.warning(path)));
-        warnings
+        self.reminders.due(warnings, now)
     }
 }
 
-/// Says the warnings, and leaves the configurations.
-fn said(built: Built) -> Configurations {
-    for warning in &built.warnings {
-        tracing::warn!("{warning}");
+/// What came with a change, in words.
+fn told(before: &BTreeSet<Perishable>, after: &BTreeSet<Perishable>) -> String {
+    let new: Vec<&Perishable> = after.difference(before).collect();
+    if new.is_empty() {
+        return "none of them is new".to_owned();
     }
-    built.configurations
+    let first: Vec<String> = new
+        .iter()
+        .take(NEWS_TOLD_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let mut text = format!("new: {}", first.join("; "));
+    match new.len() - first.len() {
+        0 => {}
+        more => text.push_str(&format!("; and {more} more")),
+    }
+    text
 }
 
 #[cfg(test)]
@@ -185,10 +223,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::tls::settings::Identity;
+    use crate::tls::clients::ClientSettings;
+    use crate::tls::settings::{HostSettings, Identity};
     use crate::tls::testing::{
         self, Authority, ClientSetup, Folder, Made, NOW, Pair, TestClock, source,
     };
+    use crate::tls::validity::Validity;
+    use lanner_limits::{ClientAuth, PemSource};
 
     /// A server with a certificate in files.
     struct Served {
@@ -333,6 +374,108 @@ mod tests {
         folder.secret("tickets", "nonsense");
         assert!(matches!(reloader.look(), Look::Kept(_)));
         clock.set(NOW + 20 * testing::HOUR);
-        assert!(reloader.warnings()[0].contains("20 hours old"));
+        assert!(reloader.warnings()[0].contains("the newest ticket key is in use since"));
+    }
+
+    #[test]
+    fn a_fault_is_told_once_though_the_file_is_read_again_when_it_has_lain_still() {
+        let mut served = Served::new(&made());
+        let written = std::fs::metadata(served.folder.path("key.pem")).unwrap();
+        let written = u64::try_from(written.mtime()).unwrap();
+        served.clock.set(written + 1);
+        served.folder.file("cert.pem", "nonsense");
+        assert!(matches!(served.reloader.look(), Look::Kept(_)));
+        served.clock.set(written + 60);
+        assert!(!served.reloader.settled);
+        assert_eq!(served.reloader.look(), Look::Same);
+        assert!(served.reloader.settled, "it was read again");
+        // Somebody has tried again, to no avail.
+        served.folder.file("cert.pem", "more nonsense");
+        assert!(matches!(served.reloader.look(), Look::Kept(_)));
+        served.put(&made());
+        assert_eq!(served.reloader.look(), Look::Exchanged);
+        assert_eq!(served.reloader.fault, None);
+    }
+
+    #[test]
+    fn what_is_new_is_told_by_name_and_date_and_not_without_end() {
+        let perishables = |names: &[&str], days: u64| -> BTreeSet<Perishable> {
+            let validity = Validity {
+                begins: NOW,
+                ends: NOW + days * testing::DAY,
+            };
+            let one = |name: &&str| {
+                Perishable::certificate("cert.pem", &[(*name).to_owned()], validity, b"")
+            };
+            names.iter().map(one).collect()
+        };
+        let before = perishables(&["a.test", "b.test"], 1);
+        assert_eq!(told(&before, &before), "none of them is new");
+        let fewer = perishables(&["a.test"], 1);
+        assert_eq!(told(&before, &fewer), "none of them is new");
+        let mut after = before.clone();
+        after.extend(perishables(&["a.test"], 2));
+        assert_eq!(
+            told(&before, &after),
+            "new: a.test until 2033-05-20 03:33 UTC"
+        );
+        // Another one for as long as the last: it was renewed twice within a second.
+        let validity = Validity {
+            begins: NOW,
+            ends: NOW,
+        };
+        let [one, other] = [b"1", b"2"]
+            .map(|der| BTreeSet::from([Perishable::certificate("", &[], validity, der)]));
+        assert!(told(&one, &other).starts_with("new: "));
+        let many = perishables(&["1", "2", "3", "4", "5", "6", "7"], 1);
+        let text = told(&before, &many);
+        assert!(text.ends_with("; and 2 more"), "{text}");
+        assert_eq!(text.matches(" until ").count(), NEWS_TOLD_MAX);
+    }
+
+    #[test]
+    fn what_runs_out_is_warned_of_when_it_nears_and_when_it_does() {
+        let authority = Authority::shared();
+        let folder = Folder::new();
+        let list = folder.file("crl.pem", &authority.revokes(&[], NOW + 30 * testing::DAY));
+        let server = authority.server(&["a.test"], NOW, NOW + 90 * testing::DAY);
+        let mut settings = testing::settings(server.identity());
+        settings.clients = ClientSettings {
+            auth: ClientAuth::Required,
+            authorities: Some(PemSource::Text(authority.made.certificate.pem())),
+            revocations: Some(source(&list)),
+        };
+        // A host under the same list does not have it said twice.
+        settings.hosts = vec![HostSettings {
+            host: "b.test".to_owned(),
+            identity: server.identity(),
+            clients: settings.clients.clone(),
+        }];
+        let clock = TestClock::new(NOW);
+        let mut reloader = Reloader::new(settings, clock.wall()).unwrap();
+        assert_eq!(reloader.warnings(), [""; 0]);
+        let mut at = |seconds: u64| {
+            clock.set(seconds);
+            reloader.look();
+            reloader.warnings().join("\n")
+        };
+        let end = NOW + 30 * testing::DAY;
+        let near = at(end - testing::HOUR);
+        assert!(near.contains("crl.pem: the revocation list runs out on"));
+        assert_eq!(near.lines().count(), 1, "{near}");
+        assert_eq!(at(end - 2), "");
+        assert!(at(end).contains("the revocation list has run out"));
+        assert_eq!(at(end + 2), "");
+        // A newer one ends it; another that is over already begins it anew.
+        folder.file("crl.pem", &authority.revokes(&[], NOW + 200 * testing::DAY));
+        assert_eq!(at(end + 4), "");
+        folder.file("crl.pem", &authority.revokes(&[], NOW + testing::DAY));
+        assert!(at(end + 6).contains("the revocation list has run out (2033-05-19"));
+        folder.file("crl.pem", &authority.revokes(&[], NOW + 200 * testing::DAY));
+        let end = NOW + 90 * testing::DAY;
+        assert!(at(end - 9 * testing::DAY).contains("the certificate expires on 2033-08-16"));
+        assert_eq!(at(end - 9 * testing::DAY + 2), "");
+        assert!(at(end - 8 * testing::DAY).contains("the certificate expires on"));
+        assert!(at(end + 1).contains("the certificate has expired"));
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::tls::arithmetic::{self, hkdf};
 use crate::tls::fault::Fault;
+use crate::tls::validity::utc;
 use crate::tls::wall_clock::WallClock;
 use std::fs::File;
 use std::io::Read as _;
@@ -101,9 +102,8 @@ impl TicketKeys {
         let newest = self.lock().last().map_or(0, |secret| secret.from);
         let age = self.clock.seconds().saturating_sub(newest);
         (age > 2 * LIFETIME).then(|| {
-            let hours = age / 3_600;
-            let path = path.display();
-            format!("{path}: the newest ticket key is {hours} hours old; whoever gets it can read what was said since")
+            let (path, since) = (path.display(), utc(newest));
+            format!("{path}: the newest ticket key is in use since {since}; whoever gets it can read what was said since then")
         })
     }
 
@@ -264,7 +264,11 @@ mod tests {
             late,
             "the newest is never too old"
         );
-        assert!(one.warning(&path).unwrap().contains("42 hours old"));
+        assert!(
+            one.warning(&path)
+                .unwrap()
+                .contains("in use since 2033-05-18 09:33 UTC")
+        );
     }
 
     #[test]

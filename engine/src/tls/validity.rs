@@ -1,8 +1,10 @@
-//! From when to when a certificate is valid, read from its DER (RFC 5280 section 4.1): rustls judges this of peers' but
-//! tells nobody the dates, and we want to warn of our own certificates before they run out.
+//! From when to when a certificate or a revocation list is valid, read from its DER (RFC 5280 sections 4.1 and 5.1): rustls
+//! judges this of peers' but tells nobody the dates, and we want to warn of our own before they run out.
 
-/// Seconds since 1970, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::date::civil;
+
+/// Seconds since 1970, both included; a revocation list is out at its end already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Validity {
     pub(crate) begins: u64,
     pub(crate) ends: u64,
@@ -29,9 +31,36 @@ impl Validity {
         })
     }
 
+    /// Of a revocation list: from when it is until when there is to be a newer one. None where it is not shaped like one,
+    /// or does not say.
+    pub(crate) fn of_list(list: &[u8]) -> Option<Validity> {
+        let mut outer = Elements(list);
+        let mut list = Elements(outer.next_of(SEQUENCE)?);
+        let mut fields = Elements(list.next_of(SEQUENCE)?);
+        // Left out in those of version 1, and without a tag of its own.
+        if fields.peek() == Some(INTEGER) {
+            fields.next_of(INTEGER)?;
+        }
+        // The algorithm, and who signed it.
+        fields.next_of(SEQUENCE)?;
+        fields.next_of(SEQUENCE)?;
+        Some(Validity {
+            begins: fields.next_time()?,
+            ends: fields.next_time()?,
+        })
+    }
+
     pub(crate) fn holds_at(self, seconds: u64) -> bool {
         (self.begins..=self.ends).contains(&seconds)
     }
+}
+
+/// `2033-05-18 03:33 UTC`
+pub(crate) fn utc(seconds: u64) -> String {
+    let (year, month, day) = civil(seconds / 86_400);
+    let minutes = seconds / 60 % 1_440;
+    let (hour, minute) = (minutes / 60, minutes % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 const INTEGER: u8 = 0x02;
@@ -125,6 +154,8 @@ mod tests {
     use super::*;
     use crate::tls::testing::{self, DAY, NOW};
     use proptest::prelude::*;
+    use rustls::pki_types::CertificateRevocationListDer;
+    use rustls::pki_types::pem::PemObject as _;
 
     fn time(tag: u8, text: &str) -> Option<u64> {
         let mut der = vec![tag, u8::try_from(text.len()).unwrap()];
@@ -177,10 +208,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_revocation_list_says_from_when_to_when() {
+        for revoked in [&[][..], &[6, 7]] {
+            let pem = testing::Authority::shared().revokes(revoked, NOW + 30 * DAY);
+            let der = CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
+            let validity = Validity {
+                begins: NOW - DAY,
+                ends: NOW + 30 * DAY,
+            };
+            assert_eq!(Validity::of_list(&der), Some(validity));
+            for end in 0..der.len() {
+                assert_eq!(Validity::of_list(&der[..end]), None, "{end}");
+            }
+        }
+        // The end may be left out, and what is no list has none.
+        let certificate = testing::Authority::shared().serves(&["a.test"]);
+        assert_eq!(Validity::of_list(certificate.certificate.der()), None);
+    }
+
+    #[test]
+    fn moments_are_written_as_people_read_them() {
+        assert_eq!(utc(NOW), "2033-05-18 03:33 UTC");
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(86_399), "1970-01-01 23:59 UTC");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), place in 0usize..200, byte: u8) {
-            let _ = Validity::of(&bytes);
+            let _ = (Validity::of(&bytes), Validity::of_list(&bytes));
             let made = testing::Authority::shared().server(&["a.test"], NOW, NOW + DAY);
             let mut der = made.certificate.der().to_vec();
             der[place] = byte;
