@@ -84,18 +84,22 @@ impl Development {
     /// Not even one in memory could be made.
     pub(crate) fn open(directory: Option<&Path>, clock: &WallClock) -> Result<Development, Fault> {
         Development::kept(directory, clock, Renewal::WhenDue).or_else(|fault| {
-            let now = clock.seconds();
-            let authority = Authority::make(now)?;
-            let leaf = authority.sign_leaf(now)?;
             let warning = format!(
-                "{fault}; the development certificate is kept in memory, and is another one at the next start"
+                "{fault}; the development certificate is kept in memory, and is another one at the next start, so no client can be told to trust it (XDG_DATA_HOME=DIRECTORY keeps it in DIRECTORY/lanner, where this user can write to that)"
             );
             Ok(Development {
-                certificate: Certificate::made(IN_MEMORY, leaf.chain, leaf.key)?,
+                certificate: Development::in_memory(clock)?,
                 files: None,
                 warning: Some(warning),
             })
         })
+    }
+
+    /// One that is in no file, and whose authority is gone already.
+    pub(crate) fn in_memory(clock: &WallClock) -> Result<Certificate, Fault> {
+        let now = clock.seconds();
+        let leaf = Authority::make(now)?.sign_leaf(now)?;
+        Certificate::made(IN_MEMORY, leaf.chain, leaf.key)
     }
 
     /// The certificate in `directory`, made or renewed where that is due or asked for.
@@ -566,7 +570,8 @@ mod tests {
         for directory in [Some(file.join("lanner")), None] {
             let clock = TestClock::new(NOW);
             let development = Development::open(directory.as_deref(), &clock.wall()).unwrap();
-            assert!(development.warning.unwrap().contains("in memory"));
+            let warning = development.warning.unwrap();
+            assert!(warning.contains("in memory") && warning.contains("XDG_DATA_HOME=DIRECTORY"));
             assert!(development.files.is_none());
             let identity = Identity::Made(Box::new(development.certificate));
             let configurations = testing::configurations(testing::settings(identity), &clock);
