@@ -2,6 +2,7 @@
 //! ours, or one that was inherited whole), shared where it is not (unix sockets, other inherited descriptors).
 
 mod listening;
+mod wanted;
 
 pub(crate) use listening::{Accepted, Listening, Newcomer, Refused};
 
@@ -120,15 +121,11 @@ impl Bound {
         // Dropped with an error, it takes back what was made before.
         let mut unix_paths = UnixPaths::default();
         let mut certificates = Keeper::default();
-        let wanted = wanted(limits).map_err(|source| StartError::Listen {
-            what: "what systemd passed".into(),
-            source,
-        })?;
-        for listener in &wanted {
+        for listener in &wanted::wanted(limits)? {
             let tls = certificates
                 .read(limits, listener)
                 .map_err(|fault| StartError::Tls {
-                    what: describe(listener),
+                    what: wanted::describe(listener),
                     problem: fault.to_string(),
                 })?;
             let facts = Facts {
@@ -136,12 +133,8 @@ impl Bound {
                 tls,
                 protocols: listener.protocols,
             };
-            bind_one(listener, facts, limits, &mut endpoints).map_err(|source| {
-                StartError::Listen {
-                    what: describe(listener),
-                    source,
-                }
-            })?;
+            bind_one(listener, facts, limits, &mut endpoints)
+                .map_err(|error| wanted::unbound(listener, error))?;
             if let ListenUrl::Unix { path, .. } = &listener.url {
                 unix_paths.0.push(path.into());
             }
@@ -243,32 +236,6 @@ impl Named {
             facts: self.facts.clone(),
             socket: self.socket.try_clone()?,
         })
-    }
-}
-
-/// What to listen on: what was configured, else what systemd passed, else the default.
-fn wanted(limits: &Limits) -> io::Result<Vec<Listener>> {
-    let passed = if limits.listeners.iter().any(|one| !one.automatic) {
-        Vec::new()
-    } else {
-        inherited::activation()?
-    };
-    if passed.is_empty() {
-        let mut listeners = limits.listeners.clone();
-        // A build without TLS needs no settings either.
-        let has_tls = cfg!(any(feature = "aws-lc-rs", feature = "ring"));
-        listeners.retain(|one| has_tls || !one.automatic || one.tls.is_none());
-        return Ok(listeners);
-    }
-    let listener = |(name, descriptor)| Listener::new(name, ListenUrl::Fd(descriptor), limits);
-    Ok(passed.into_iter().map(listener).collect())
-}
-
-fn describe(listener: &Listener) -> String {
-    match &listener.url {
-        // Its mode is not part of where it is.
-        ListenUrl::Unix { path, .. } => format!("unix:{path}"),
-        url => url.to_string(),
     }
 }
 
@@ -438,7 +405,7 @@ fn remove_stale(path: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "another process listens on this path",
+            "the path is in use, by another process",
         )),
         Err(error) => Err(error),
     }

@@ -432,12 +432,6 @@ impl fmt::Display for StartError {
         match self {
             Self::Limits(mistakes) => write!(f, "{mistakes}"),
             Self::Driver(error) => write!(f, "the driver cannot run: {error}"),
-            Self::Listen { what, source } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "cannot listen on {what}: the address is in use, by another process or another listener of this one"
-                )
-            }
             Self::Listen { what, source } => write!(f, "cannot listen on {what}: {source}"),
             Self::Tls { what, problem } => write!(f, "cannot serve {what}: {problem}"),
             Self::System(error) => write!(f, "cannot start: {error}"),

@@ -1,7 +1,7 @@
 //! What is served where nobody has configured anything: HTTP and HTTPS, on ports that are free in a network of one's own.
 
 use crate::development::{AUTHORITY, curl, private};
-use crate::program::{Directory, Process, installed};
+use crate::program::{Directory, Process, installed, run};
 use std::process::{Command, Stdio};
 
 /// A way to run commands in a network of their own, in which every port is free, and a way to join one that runs there.
@@ -96,10 +96,56 @@ fn where_nothing_can_be_kept_https_is_served_nevertheless_with_one_warning() {
         return;
     };
     let mut server = Process::start(&mut network.command(env!("CARGO_BIN_EXE_lanner")));
-    server.line_with("the development certificate is kept in memory");
+    let line = server.line_with("the development certificate is kept in memory");
+    assert!(line.contains("XDG_DATA_HOME=DIRECTORY"), "{line}");
     server.line_with("listening on https://127.0.0.1:8443");
     let (status, said) = server.stop();
     assert!(status.success(), "{said}");
     assert_eq!(said.matches("in memory").count(), 1, "{said}");
     assert!(!said.contains("dev-cert"), "nobody can trust it: {said}");
+}
+
+#[test]
+fn a_port_that_nobody_asked_for_and_somebody_has_is_told_with_what_to_set() {
+    let Some(network) = OwnNetwork::find() else {
+        return;
+    };
+    for (taken, secure, remedy) in [
+        (
+            8080,
+            false,
+            "LANNER_LISTEN=http://localhost:8081 takes another",
+        ),
+        (
+            8443,
+            true,
+            "LANNER_LISTEN=http://localhost:8080 serves without it",
+        ),
+    ] {
+        let mut holder = network.command(env!("CARGO_BIN_EXE_lanner"));
+        holder.env("LANNER_LISTEN", format!("http://localhost:{taken}"));
+        let mut holder = Process::start(&mut holder);
+        holder.line_with("listening on");
+        let mut second = network.beside(holder.pid(), env!("CARGO_BIN_EXE_lanner"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let output = second.env_clear().env("PATH", path).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let scheme = if secure { "https" } else { "http" };
+        let line =
+            format!("lanner: cannot listen on {scheme}://localhost:{taken}: the address is in use");
+        let line = said.lines().find(|one| one.starts_with(&line));
+        assert!(line.is_some_and(|line| line.contains(remedy)), "{said}");
+        let (status, said) = holder.stop();
+        assert!(status.success(), "{said}");
+    }
+    // Whoever chose an address knows what to set.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    let output = run(&[], &[("LANNER_LISTEN", &url)]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("in use") && !said.contains("LANNER_LISTEN="),
+        "{said}"
+    );
 }
