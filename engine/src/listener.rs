@@ -5,6 +5,7 @@ mod listening;
 mod wanted;
 
 pub(crate) use listening::{Accepted, Listening, Newcomer, Refused};
+pub(crate) use wanted::check;
 
 use crate::runtime::inherited;
 use crate::server::{ServerInfo, StartError};

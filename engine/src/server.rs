@@ -11,7 +11,7 @@ use crate::counters::{Counters, WorkerCounters};
 use crate::date::Date;
 use crate::exchange::{Dispatcher, Exchanges};
 use crate::lease::Pool;
-use crate::listener::{Bound, BoundAddress, Listening, UnixPaths};
+use crate::listener::{self, Bound, BoundAddress, Listening, UnixPaths};
 use crate::machine::machine;
 use crate::runtime::{Backend, Setup};
 use crate::shared::Shared;
@@ -100,15 +100,27 @@ impl Builder {
         A: App,
         F: Fn(&WorkerInfo) -> A + Send + Sync + 'static,
     {
-        let limits = match self.limits {
-            Some(limits) => limits,
-            None => {
-                Limits::resolve(self.settings, machine())
-                    .map_err(StartError::Limits)?
-                    .limits
-            }
-        };
-        Server::start(limits, Arc::new(factory))
+        Server::start(self.resolved()?, Arc::new(factory))
+    }
+
+    /// Opens what a start would open for its listeners (certificates, keys, authorities, revocation lists, ticket keys) and
+    /// lets it go again: nothing is bound and nothing is written. Gives what the start would warn of.
+    ///
+    /// # Errors
+    /// Everything that is wrong, of each listener the first thing: it would not start. Whether addresses are free and
+    /// drivers can run only the start itself shows.
+    pub fn check(self) -> Result<Vec<String>, Vec<StartError>> {
+        let limits = self.resolved().map_err(|error| vec![error])?;
+        listener::check(&limits)
+    }
+
+    fn resolved(self) -> Result<Limits, StartError> {
+        match self.limits {
+            Some(limits) => Ok(limits),
+            None => Limits::resolve(self.settings, machine())
+                .map(|resolved| resolved.limits)
+                .map_err(StartError::Limits),
+        }
     }
 }
 

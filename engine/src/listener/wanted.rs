@@ -1,8 +1,9 @@
-//! What to listen on, before anything is bound: what was configured, else what systemd passed, else the default.
-//! Binding it is up to `listener`.
+//! What to listen on, before anything is bound: what was configured, else what systemd passed, else the default; and
+//! whether it could be served. Binding it is up to `listener`.
 
 use crate::runtime::inherited;
 use crate::server::StartError;
+use crate::tls::Keeper;
 use lanner_limits::{Limits, ListenUrl, Listener};
 use std::io;
 
@@ -25,6 +26,31 @@ pub(super) fn wanted(limits: &Limits) -> Result<Vec<Listener>, StartError> {
     }
     let listener = |(name, descriptor)| Listener::new(name, ListenUrl::Fd(descriptor), limits);
     Ok(passed.into_iter().map(listener).collect())
+}
+
+/// Reads what every listener needs and lets it go again. Gives what a server that starts would warn of.
+///
+/// # Errors
+/// What a start would fail for, of each listener the first thing.
+pub(crate) fn check(limits: &Limits) -> Result<Vec<String>, Vec<StartError>> {
+    let (mut warnings, mut errors) = (Vec::new(), Vec::new());
+    for listener in wanted(limits).map_err(|error| vec![error])? {
+        match Keeper::check(limits, &listener) {
+            Ok(more) => warnings.extend(more),
+            Err(fault) => errors.push(StartError::Tls {
+                what: describe(&listener),
+                problem: fault.to_string(),
+            }),
+        }
+    }
+    // Listeners may share their certificates.
+    warnings.sort_unstable();
+    warnings.dedup();
+    if errors.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(errors)
+    }
 }
 
 /// A listener in a message.

@@ -171,6 +171,14 @@ impl Keeper {
         Ok(None)
     }
 
+    /// Nothing is worth a warning, where the listener wants none.
+    pub(crate) fn check(_limits: &Limits, listener: &Listener) -> Result<Vec<String>, Fault> {
+        match listener.tls {
+            Some(_) => Err(Fault),
+            None => Ok(Vec::new()),
+        }
+    }
+
     pub(crate) fn source(&self, kept: Kept) -> Source {
         match kept.0 {}
     }

@@ -76,6 +76,23 @@ impl Keeper {
         Ok(Some(Kept(self.reloaders.len() - 1)))
     }
 
+    /// What a server that read what a listener needs would warn of. Nothing is kept, and no certificate for developing
+    /// with is put anywhere.
+    ///
+    /// # Errors
+    /// What is wrong with it, as in `read`.
+    pub(crate) fn check(limits: &Limits, listener: &Listener) -> Result<Vec<String>, Fault> {
+        let Some(mut settings) = TlsSettings::new(limits, listener) else {
+            return Ok(Vec::new());
+        };
+        let clock = WallClock::system();
+        if listener.tls.as_ref().is_some_and(|tls| tls.development) {
+            let certificate = Development::in_memory(&clock)?;
+            settings.default = Some(Identity::Made(Box::new(certificate)));
+        }
+        Ok(Reloader::new(settings, clock)?.warnings())
+    }
+
     /// A worker's way to them.
     pub(crate) fn source(&self, kept: Kept) -> Source {
         Source(RefCell::new(self.reloaders[kept.0].reader()))

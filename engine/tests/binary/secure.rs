@@ -3,6 +3,7 @@
 
 use crate::development::{curl, text, told};
 use crate::program::{Directory, Process, installed, lanner, run};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 /// A development certificate, and the authority to trust.
@@ -128,4 +129,130 @@ fn a_certificate_that_cannot_be_read_is_a_failure_that_names_its_file() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("/nonexistent/chain.pem"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
+}
+
+/// What `lanner check` complains of, a line each, when a start with these settings would fail.
+fn complaints(environment: &[(&str, &str)]) -> Vec<String> {
+    let [checked, started] = [&["check"][..], &[]].map(|command| {
+        let output = run(command, environment);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(output.stdout.is_empty() && !said.contains("panicked"));
+        said
+    });
+    let lines: Vec<String> = checked.lines().map(str::to_owned).collect();
+    assert!(started.contains(&lines[0]), "{started} is not {checked}");
+    lines
+}
+
+#[test]
+fn check_says_of_every_listener_why_it_could_not_be_served() {
+    let [one, other] = [(); 2].map(|()| Identity::new());
+    let directory = Directory::new();
+    let tickets = directory.file("tickets", "nonsense");
+    let secure = ("LANNER_LISTEN", "https://127.0.0.1:0");
+    let certificate = ("LANNER_TLS_CERT", one.certificate.as_str());
+    let auth = ("LANNER_TLS_CLIENT_AUTH", "required");
+    let authority = ("LANNER_TLS_CLIENT_CA", one.authority.as_str());
+    for (settings, part) in [
+        (
+            vec![("LANNER_TLS_CERT", one.authority.as_str())],
+            "has no private key",
+        ),
+        (
+            vec![certificate, ("LANNER_TLS_KEY", &other.certificate)],
+            "does not fit the first certificate",
+        ),
+        (
+            vec![
+                certificate,
+                auth,
+                ("LANNER_TLS_CLIENT_CA", "/nowhere/ca.pem"),
+            ],
+            "/nowhere/ca.pem: No such file",
+        ),
+        (
+            vec![
+                certificate,
+                auth,
+                authority,
+                ("LANNER_TLS_CRL", &one.authority),
+            ],
+            "has no revocation list",
+        ),
+        (
+            vec![("LANNER_TLS_CERT_DIR", "/nowhere/certificates")],
+            "/nowhere/certificates: No such file",
+        ),
+        (
+            vec![
+                certificate,
+                ("LANNER_TLS_TICKET_KEYS", tickets.to_str().unwrap()),
+            ],
+            "tickets:",
+        ),
+    ] {
+        let lines = complaints(&[&[secure], &settings[..]].concat());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let start = "lanner: cannot serve https://127.0.0.1:0: ";
+        assert!(lines[0].starts_with(start), "{lines:?}");
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+    let lines = complaints(&[
+        ("LANNER_LISTENER__ONE__URL", "https://127.0.0.1:0"),
+        ("LANNER_LISTENER__ONE__TLS_CERT", "/nowhere/one.pem"),
+        ("LANNER_LISTENER__GOOD__URL", "https://127.0.0.1:0"),
+        ("LANNER_LISTENER__GOOD__TLS_CERT", &one.certificate),
+        ("LANNER_LISTENER__TWO__URL", "https://127.0.0.1:0"),
+        ("LANNER_LISTENER__TWO__TLS_CERT", "/nowhere/two.pem"),
+    ]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("one.pem") && lines[1].contains("two.pem"));
+}
+
+#[test]
+fn check_binds_nothing_and_makes_no_certificate() {
+    let directory = Directory::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    let data = ("XDG_DATA_HOME", directory.0.to_str().unwrap());
+    for settings in [&[data][..], &[data, ("LANNER_LISTEN", &url)]] {
+        let said = text(&run(&["check"], settings));
+        assert!(said.contains("settings are valid"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_worth_a_warning_is_said_by_check_and_once_at_the_start() {
+    let identity = Identity::new();
+    let directory = Directory::new();
+    let path = directory.file("tickets", format!("1000000000 {}\n", "a".repeat(64)));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let environment = [
+        ("LANNER_LISTEN", "https://127.0.0.1:0"),
+        ("LANNER_TLS_CERT", &identity.certificate),
+        ("LANNER_TLS_TICKET_KEYS", path.to_str().unwrap()),
+    ];
+    let warning = "tickets: the newest ticket key is in use since 2001-09-09 01:46 UTC";
+    let checked = text(&run(&["check"], &environment));
+    let notices: Vec<&str> = checked
+        .lines()
+        .filter(|line| line.starts_with("notice: "))
+        .collect();
+    assert!(
+        notices.len() == 1 && notices[0].contains(warning),
+        "{checked}"
+    );
+    let (mut server, _) = serving(&environment);
+    // A change is the sign that the files were looked at in between.
+    let data = std::path::Path::new(&identity.certificate)
+        .ancestors()
+        .nth(2);
+    text(&told(data.unwrap(), &["--renew"]));
+    let again = server.line_with("TLS certificates were read again; new: ");
+    assert!(again.contains("localhost until 2"), "{again}");
+    let (status, said) = server.stop();
+    assert!(status.success(), "{said}");
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
 }

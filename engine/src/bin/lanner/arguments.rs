@@ -14,7 +14,7 @@ lanner: an HTTP edge server
     lanner mirror          answers every request with what it received
     lanner limits          every setting: value, default, source, what it accepts, why
     lanner config          the values in effect and where each comes from
-    lanner check           reads the settings, says what is wrong with them, and ends
+    lanner check           reads the settings and the files they name, says what is wrong with them, and ends
     lanner dev-cert        the certificate of https://localhost:8443: where it is, and how to trust it
     lanner version         the version
 

@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Settings(Vec<String>),
     /// The server did not start.
     Start(StartError),
+    /// It would not start.
+    Check(Vec<StartError>),
     /// Something of the system's, and what it was needed for.
     System(&'static str, io::Error),
 }
@@ -33,6 +35,7 @@ impl Failure {
             Self::Settings(mistakes) => (mistakes.clone(), 2),
             Self::Start(StartError::Limits(mistakes)) => (lines_of(mistakes), 2),
             Self::Start(error) => (lines_of(error), 1),
+            Self::Check(errors) => (errors.iter().flat_map(lines_of).collect(), 1),
             Self::System(what, error) => (vec![format!("{what}: {error}")], 1),
         };
         for line in lines {

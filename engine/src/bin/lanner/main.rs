@@ -26,6 +26,8 @@ mod welcome;
 
 use arguments::{Arguments, Command};
 use failure::Failure;
+use lanner::Server;
+use lanner_limits::Resolved;
 use mirror::Mirror;
 use std::process::ExitCode;
 use welcome::Welcome;
@@ -51,11 +53,18 @@ fn run() -> Result<(), Failure> {
         Command::Table => output::print(&lanner_limits::knob::markdown_table()),
         Command::Limits => output::print(&report::limits(&settings::resolve(settings)?)),
         Command::Config => output::print(&report::config(&settings::resolve(settings)?)),
-        Command::Check => output::print(&report::check(&settings::resolve(settings)?)),
+        Command::Check => output::print(&check(settings::resolve(settings)?)?),
         Command::DevelopmentCertificate(wish) => output::print(&development::told(wish)?),
         Command::Welcome => {
             serving::serve(settings::resolve(settings)?, log, |_| Welcome::default())
         }
         Command::Mirror => serving::serve(settings::resolve(settings)?, log, |_| Mirror),
     }
+}
+
+/// Opens what a start would open, and gives what there is to be said of it.
+fn check(resolved: Resolved) -> Result<String, Failure> {
+    let checked = Server::builder().limits(resolved.limits.clone()).check();
+    let warnings = checked.map_err(Failure::Check)?;
+    Ok(report::check(&resolved, &warnings))
 }

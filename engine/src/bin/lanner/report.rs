@@ -108,9 +108,9 @@ fn source(value: &Effective) -> String {
 }
 
 /// That nothing is wrong, and what is worth knowing nevertheless.
-pub(crate) fn check(resolved: &Resolved) -> String {
+pub(crate) fn check(resolved: &Resolved, warnings: &[String]) -> String {
     let mut text = String::new();
-    for notice in &resolved.notices {
+    for notice in resolved.notices.iter().chain(warnings) {
         let _ = writeln!(text, "notice: {notice}");
     }
     let chosen = resolved
