@@ -3,6 +3,7 @@
 
 use lanner_limits::Trip;
 use lanner_protocol::EndReason;
+use rustls::PeerMisbehaved;
 use std::fmt;
 
 /// See the file's comment.
@@ -63,6 +64,12 @@ impl fmt::Display for Failure {
 
 impl From<rustls::Error> for Failure {
     fn from(error: rustls::Error) -> Failure {
-        Failure::Tls(error)
+        match error {
+            // rustls has a bound of its own, on how many come with nothing between them.
+            rustls::Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests) => {
+                Failure::Limit(Trip::TlsKeyupdateRate)
+            }
+            error => Failure::Tls(error),
+        }
     }
 }

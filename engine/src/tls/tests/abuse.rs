@@ -189,6 +189,16 @@ fn key_updates_beyond_the_rate_end_the_session() {
 }
 
 #[test]
+fn key_updates_with_nothing_between_them_end_it_sooner() {
+    let mut pair = shaken(VERSIONS[1]);
+    for _ in 0..33 {
+        pair.client.refresh_traffic_keys().unwrap();
+        pair.says(b"");
+    }
+    assert_eq!(pair.failure, Some(Failure::Limit(Trip::TlsKeyupdateRate)));
+}
+
+#[test]
 fn key_updates_within_the_rate_go_on_for_ever() {
     let mut pair = shaken(VERSIONS[1]);
     for _ in 0..1_000 {
