@@ -18,7 +18,7 @@ use lanner_limits::{Limits, Moment};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::{Connection, Event, StreamKey};
 use lanner_protocol::{
-    EndReason, Fields, Output, Overrides, Refusal, ResponseError, ResponseHead, Status, Turn,
+    EndReason, Fate, Fields, Output, Overrides, Refusal, ResponseError, ResponseHead, Status, Turn,
 };
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -91,7 +91,6 @@ impl Http2 {
     ) -> bool {
         let mut steps = STEPS_PER_TURN_MAX;
         loop {
-            let open = self.open;
             let has_all = self.take_events(around, shared, &mut steps);
             self.drive_due(around, shared, &mut steps);
             let mut turn = shared.turn(around.output, around.now);
@@ -103,8 +102,8 @@ impl Http2 {
             if steps == 0 {
                 return !has_all || !self.due.is_empty() || self.http.owes_events();
             }
-            // Once the client has ended its side, the connection ends with the last exchange.
-            let is_last = self.open == 0 && open > 0;
+            // Once the client has ended its side, the connection ends with the last stream, and hears so from `poll`.
+            let is_last = self.http.has_ended() && self.http.fate() == Fate::Open;
             if self.due.is_empty() && !self.http.owes_events() && !is_last {
                 return false;
             }

@@ -340,6 +340,11 @@ impl Connection {
         self.fate == Fate::Lingering
     }
 
+    /// Whether the client has ended its side, and every stream is over too.
+    pub fn has_ended(&self) -> bool {
+        self.eof && self.streams.count() == 0
+    }
+
     /// Whether an exchange is under way.
     pub fn in_exchange(&self) -> bool {
         self.streams.count() > 0

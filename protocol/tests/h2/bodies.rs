@@ -314,7 +314,7 @@ fn bodies_that_fail_leave_the_connection_all_of_its_window() {
         assert!(got.iter().any(|got| got.status() == Some("413")), "{got:?}");
         assert!(driver.is_open(), "{stream}");
         // The budget for resets is not what this is about.
-        driver.wait(std::time::Duration::from_secs(1));
+        driver.wait(Duration::from_secs(1));
         stream += 2;
     }
     assert_eq!(driver.connection.streams(), 0);

@@ -2,7 +2,7 @@
 
 use crate::driver::{Driver, Seen};
 use crate::wire::{
-    self, Got, data, frame, greeting, literal, ping, settings, settings_ack, window_update,
+    Got, data, frame, greeting, literal, ping, settings, settings_ack, window_update,
 };
 use lanner_limits::Trip;
 use lanner_protocol::h2::Reset;
@@ -49,12 +49,7 @@ fn one_byte_a_second_is_cut_at_the_header_timeout() {
         Some(EndReason::RequestHeadersTimeout)
     );
     let mut driver = Driver::new();
-    driver.send(&wire::frame(
-        lanner_protocol::h2::frame::Kind::HEADERS,
-        0,
-        1,
-        b"",
-    ));
+    driver.send(&frame(Kind::HEADERS, 0, 1, b""));
     driver.wait(16 * SECOND);
     assert_eq!(driver.connection.take_trip(), Some(Trip::HeaderTimeout));
 }

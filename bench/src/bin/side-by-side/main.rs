@@ -2,18 +2,24 @@
 //! The figure is the server's CPU time per request, which holds as long as the load generator is the bottleneck; only ratios
 //! within one run mean anything.
 //!
-//!     cargo build --release
-//!     cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
-//!     target/release/side-by-side lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
+//! ```text
+//! cargo build --release
+//! cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
+//! target/release/side-by-side lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
+//! ```
 //!
 //! and the table of all drivers, over heads that vary, beside the floors of both kinds and the rivals:
 //!
-//!     target/release/side-by-side all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
+//! ```text
+//! target/release/side-by-side all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
+//! ```
 //!
 //! and HTTP/2 and TLS, every server with the same certificate, suite and key exchange:
 //!
-//!     target/release/side-by-side lanner-epoll lanner-uring nginx h2o hyper \
-//!         --scenarios h2c-16x32,h2c-64x1,h2-tls-16x32,h2-tls-64x1,https64,handshake,handshake-pq,resumed,idle-tls,idle-h2c
+//! ```text
+//! target/release/side-by-side lanner-epoll lanner-uring nginx h2o hyper \
+//!     --scenarios h2c-16x32,h2c-64x1,h2-tls-16x32,h2-tls-64x1,https64,handshake,handshake-pq,resumed,idle-tls,idle-h2c
+//! ```
 //!
 //! What is measured is in `load.rs` (requests), `idle.rs` (memory) and `attack.rs` (slow clients); this file reads the command
 //! line and prints.
