@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod chunked;
+pub mod client1;
+pub mod client2;
 pub mod frames;
 pub mod head;
 pub mod hpack;

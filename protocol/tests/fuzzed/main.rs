@@ -8,6 +8,10 @@
 
 #[path = "../../fuzz/src/chunked.rs"]
 mod chunked;
+#[path = "../../fuzz/src/client1.rs"]
+mod client1;
+#[path = "../../fuzz/src/client2.rs"]
+mod client2;
 #[path = "../../fuzz/src/frames.rs"]
 mod frames;
 #[path = "../../fuzz/src/head.rs"]
@@ -149,4 +153,30 @@ fn connections_of_http_2() {
         &[244],
     ];
     drive(http2::run, 15_000, deeds);
+}
+
+#[test]
+fn answers_of_http_1_to_a_client() {
+    let words: &[&[u8]] = &[
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"content-length: 4\r\n",
+        b"transfer-encoding: chunked\r\n",
+        b"\r\n",
+        b"4\r\nabcd\r\n",
+        b"0\r\n\r\n",
+    ];
+    drive(client1::run, 20_000, words);
+}
+
+#[test]
+fn answers_of_http_2_to_a_client() {
+    let words: &[&[u8]] = &[
+        &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+        &[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88],
+        &[0, 0, 1, 0, 1, 0, 0, 0, 1, b'x'],
+        &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0],
+        &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8],
+    ];
+    drive(client2::run, 10_000, words);
 }

@@ -1,0 +1,6 @@
+//! What a server of HTTP/2 may answer our client's half: the protocol has an entry of its own for that.
+
+/// Asks, and takes the bytes for the answers.
+pub fn run(input: &[u8]) {
+    lanner_protocol::client::fuzz::fuzz_http2(input);
+}
