@@ -144,7 +144,12 @@ impl<W: Wire> Drive<'_, W> {
             }
             (Polled::Pending, None) => {
                 self.apply_overrides(shared);
-                return Progress::Stalled;
+                // What it asked for may have ended the exchange.
+                return if self.wire.in_exchange() {
+                    Progress::Stalled
+                } else {
+                    Progress::Made
+                };
             }
             (_, dropped) => {
                 shared.counters.add(Count::Panics);

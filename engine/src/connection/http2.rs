@@ -99,11 +99,11 @@ impl Http2 {
             while let Some(stream) = self.http.take_resumed() {
                 self.list(stream);
             }
-            if steps == 0 {
-                return !has_all || !self.due.is_empty() || self.http.owes_events();
-            }
             // Once the client has ended its side, the connection ends with the last stream, and hears so from `poll`.
             let is_last = self.http.has_ended() && self.http.fate() == Fate::Open;
+            if steps == 0 {
+                return !has_all || !self.due.is_empty() || self.http.owes_events() || is_last;
+            }
             if self.due.is_empty() && !self.http.owes_events() && !is_last {
                 return false;
             }
@@ -135,6 +135,9 @@ impl Http2 {
             let head = shared.exchanges.spare_head(around.key);
             let input = around.input.unread();
             let step = self.http.poll(&mut turn, input, head, &mut shared.text);
+            while let Some((stream, offence)) = self.http.take_misbehaviour() {
+                tracing::debug!(connection = around.info.id, stream, ?offence, "refused");
+            }
             let goes_on = self.handle(step.event, around, shared, steps);
             around.input.consume(step.consumed);
             self.count_trip(shared);
@@ -200,6 +203,10 @@ impl Http2 {
         if place >= self.exchanges.len() {
             self.exchanges.resize_with(place + 1, || None);
         }
+        debug_assert!(
+            self.exchanges[place].is_none(),
+            "an exchange is over before its stream's place is another's"
+        );
         self.exchanges[place] = Some(exchange);
         self.open += 1;
         self.drive(stream, around, |drive| match drive.begin(shared) {

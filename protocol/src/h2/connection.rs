@@ -379,9 +379,11 @@ impl Connection {
         }
     }
 
-    /// Whether this stream is still there, and not reset.
+    /// Whether the exchange on this stream is under way: one that was answered or reset in the app's place is not.
     pub fn has(&self, stream: StreamKey) -> bool {
-        self.streams.at(stream).is_some_and(|stream| !stream.reset)
+        self.streams
+            .at(stream)
+            .is_some_and(|stream| !stream.reset && stream.transmit != Transmit::Over)
     }
 
     /// Whether the body of the request is still to come, in part or whole.

@@ -130,6 +130,10 @@ impl Connection {
                 .set(Timer::Linger, linger.map_or(soon, |at| at.min(soon)));
         }
         self.leave(turn, EndReason::ServerStopped);
+        // It may have been asked to leave as the first step of the stop.
+        if self.leaving_reason == EndReason::Announced {
+            self.leaving_reason = EndReason::ServerStopped;
+        }
         if !self.greeted && self.fate == Fate::Open {
             // It may have been accepted a moment ago.
             self.deadlines.set(Timer::Stop, turn.now + LEAVE_GRACE);
