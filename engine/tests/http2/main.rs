@@ -14,6 +14,7 @@ mod peers;
 #[path = "../binary/program.rs"]
 #[allow(dead_code, reason = "tests of the binary need more of it")]
 mod program;
+mod refused;
 mod rfc9113_epoll;
 mod rfc9113_uring;
 mod secure;

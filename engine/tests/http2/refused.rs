@@ -1,0 +1,62 @@
+//! Requests that the server answers in its app's place, with a body still to come.
+
+use crate::socket::Socket;
+use lanner_limits::Driver;
+use lanner_protocol::h2::frame::{
+    self, END_HEADERS, END_STREAM, FrameHeader, HEADER_BYTES, Kind, PREFACE,
+};
+
+/// A frame, written by hand.
+fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    bytes.extend([kind.0, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// POST without its body.
+fn post(stream: u32, path: &str) -> Vec<u8> {
+    let mut block = vec![0x83, 0x86, 0x04, path.len() as u8];
+    block.extend(path.as_bytes());
+    block.extend([0x01, 1, b'a']);
+    frame(Kind::HEADERS, END_HEADERS, stream, &block)
+}
+
+/// How many streams `received` ended.
+fn ended(mut received: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((header, rest)) = received.split_first_chunk::<HEADER_BYTES>() {
+        let header = FrameHeader::parse(header);
+        let ends = [Kind::HEADERS, Kind::DATA].contains(&header.kind) && header.has(END_STREAM);
+        count += usize::from(ends);
+        received = &rest[header.length as usize..];
+    }
+    count
+}
+
+/// A slot that was not given back would be another stream's before its own is over, which a debug build does not survive.
+#[test]
+fn one_too_many_is_over_before_its_body_is() {
+    for driver in [Driver::Epoll, Driver::Uring] {
+        let Some(mut socket) = Socket::to_one_with(driver, |limits| limits.max_inflight = Some(1))
+        else {
+            return;
+        };
+        socket.send(PREFACE);
+        socket.send(&frame(Kind::SETTINGS, 0, 0, &[]));
+        socket.send(&frame(Kind::SETTINGS, frame::ACK, 0, &[]));
+        socket.send(&post(1, "/hold"));
+        assert_eq!(ended(&socket.receive()), 0);
+        for round in 0..20 {
+            let streams = (0..50).map(|number| 3 + 2 * (50 * round + number));
+            let mut bytes = Vec::new();
+            for stream in streams {
+                bytes.extend(post(stream, "/"));
+                bytes.extend(frame(Kind::DATA, END_STREAM, stream, b"a body"));
+            }
+            socket.send(&bytes);
+            assert_eq!(ended(&socket.receive()), 50);
+        }
+    }
+}
