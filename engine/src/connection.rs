@@ -39,7 +39,7 @@ pub(crate) struct Connection {
     pub(crate) input: Input,
     /// What waits to be written. Between turns its memory belongs to this connection only if a write fell short.
     pub(crate) output: Output,
-    /// Bytes added to `output` since the protocol was last told.
+    /// Bytes to be sent that the protocol was not told of: those added to `output`, and over TLS what encrypting them adds.
     pub(crate) queued: usize,
     key: Key,
     info: Rc<ConnectionInfo>,

@@ -104,7 +104,7 @@ pub(crate) enum Polled {
     Panicked,
 }
 
-/// One worker's exchanges. Their number is bounded by that of its connections.
+/// One worker's exchanges. Their number is bounded by that of its connections and of their streams.
 pub(crate) struct Exchanges<D: Dispatch> {
     dispatch: D,
     ready: Arc<Ready>,
@@ -165,8 +165,8 @@ impl<D: Dispatch> Exchanges<D> {
         }
     }
 
-    /// Takes a slot out of the queue: its place must not pass on to whoever has the slot next. Those that have waited too
-    /// long stand in front.
+    /// Takes a slot out of the queue: its place must not pass on to whoever has the slot next. On HTTP/1.1 those that
+    /// have waited too long stand in front.
     fn leave_queue(&mut self, index: u32) {
         if let Some(at) = self.queue.iter().position(|queued| *queued == index) {
             self.queue.remove(at);

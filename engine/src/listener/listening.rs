@@ -71,11 +71,11 @@ impl Listening {
                 })
             }
             Err(Errno::AGAIN) => Err(Refused::None),
-            // accept(2): errors of the connection itself, which is gone, and interruptions.
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                 Err(Refused::Exhausted(errno.into()))
             }
             Err(Errno::BADF | Errno::INVAL | Errno::NOTSOCK) => Err(Refused::None),
+            // accept(2): errors of the connection itself, which is gone, and interruptions.
             Err(_) => Err(Refused::Gone),
         }
     }

@@ -138,7 +138,7 @@ pub(super) struct Stream {
     pub(super) bodiless: bool,
     /// It was full, so the engine waits to hear that it is not.
     pub(super) was_full: bool,
-    /// The client was told that it may send no more of the body.
+    /// One side has reset it: nothing of it counts any more, and it stays only until the engine has let go of it.
     pub(super) reset: bool,
     pub(super) answered: Option<Status>,
     /// Why the body could not be received; the answer this calls for wins over the app's.

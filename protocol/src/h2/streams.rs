@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 const IDS_TOGETHER: usize = 8;
 
 /// How many streams are remembered that we ended while the client's half was open. Frames of theirs may be on their way;
-/// frames of a stream forgotten are taken for those of one that the client itself had ended. More than a client may have open.
-const RESETS_KEPT: usize = 256;
+/// frames of a stream forgotten are taken for those of one that the client itself had ended. More than any client may have open.
+const RESETS_KEPT: usize = 1_024;
 
 /// The table of streams. Places are given from 0 upwards and used again, so it is as long as most streams ever were
 /// open together.
