@@ -324,7 +324,7 @@ impl Connection {
     pub(crate) fn drop_given_up<D: Dispatch>(&mut self, shared: &mut Shared<D>, now: Moment) {
         let given_up = match &self.dialect {
             Dialect::Http1(http1) => http1.exchange.is_some() && !http1.http.in_exchange(),
-            Dialect::Http2(http2) => http2.has_exchange() && http2.http.fate() != Fate::Open,
+            Dialect::Http2(http2) => http2.http.fate() != Fate::Open && http2.has_exchange(),
         };
         if given_up {
             self.end_exchanges(shared, now);

@@ -29,7 +29,6 @@ pub(crate) struct Http2 {
     pub(super) http: Connection,
     /// By the places of their streams.
     exchanges: Vec<Option<OnStream>>,
-    open: usize,
     /// Streams whose exchanges have something to do; each stands here at most once.
     due: VecDeque<StreamKey>,
     /// Input is there at which nobody looks before output has gone out.
@@ -50,14 +49,13 @@ impl Http2 {
         Self {
             http,
             exchanges: Vec::new(),
-            open: 0,
             due: VecDeque::new(),
             is_held: false,
         }
     }
 
     pub(super) fn has_exchange(&self) -> bool {
-        self.open > 0
+        self.exchanges.iter().any(Option::is_some)
     }
 
     /// Whether the input is not looked at because the client does not take what it has caused.
@@ -208,7 +206,6 @@ impl Http2 {
             "an exchange is over before its stream's place is another's"
         );
         self.exchanges[place] = Some(exchange);
-        self.open += 1;
         self.drive(stream, around, |drive| match drive.begin(shared) {
             Progress::Made => drive.run(shared, steps),
             progress => progress,
@@ -240,7 +237,6 @@ impl Http2 {
         let progress = work(&mut drive);
         if drive.is_over {
             self.exchanges[stream.place()] = None;
-            self.open -= 1;
         } else if progress == Progress::Yield {
             self.list(stream);
         }
@@ -343,36 +339,34 @@ impl Http2 {
         shared: &mut Shared<D>,
     ) {
         if self.at(stream).is_some() {
-            self.drive(stream, around, |drive| {
-                drive.end(shared, true);
-                Progress::Made
-            });
+            self.drop_exchange(stream, around, shared);
         }
         let mut turn = shared.turn(around.output, around.now);
         self.http.release(stream, &mut turn);
     }
 
+    /// Ends an exchange before its answer is complete.
+    fn drop_exchange<D: Dispatch>(
+        &mut self,
+        stream: StreamKey,
+        around: &mut Around<'_>,
+        shared: &mut Shared<D>,
+    ) {
+        self.drive(stream, around, |drive| {
+            drive.end(shared, true);
+            Progress::Made
+        });
+    }
+
     /// Ends all exchanges before their answers are complete.
     #[inline(never)]
     pub(super) fn end_all<D: Dispatch>(&mut self, around: &mut Around<'_>, shared: &mut Shared<D>) {
-        for exchange in std::mem::take(&mut self.exchanges).into_iter().flatten() {
-            let slot = exchange.slot;
-            let stream = exchange.stream;
-            let mut drive = Drive {
-                wire: Streaming {
-                    http: &mut self.http,
-                    stream,
-                    arrivals: &mut None,
-                },
-                output: around.output,
-                info: around.info,
-                slot,
-                now: around.now,
-                is_over: false,
-            };
-            drive.end(shared, true);
+        for place in 0..self.exchanges.len() {
+            if let Some(stream) = self.exchanges[place].as_ref().map(|each| each.stream) {
+                self.drop_exchange(stream, around, shared);
+            }
         }
-        self.open = 0;
+        self.exchanges = Vec::new();
         self.due.clear();
     }
 }

@@ -403,8 +403,7 @@ impl Connection {
         self.trip.take()
     }
 
-    /// What the client did wrong and was told on a stream of this number, the oldest first, for the counters and the access
-    /// log: requests that were never handed on, for which there is no other event than [`Event::Refused`], and streams that
+    /// What the client did wrong and was told on a stream of this number, the oldest first, for the log: requests that were never handed on, for which there is no other event than [`Event::Refused`], and streams that
     /// [`Event::Reset`] ended by a fault of the client's. To be taken after [`Connection::poll`]; also when the connection has
     /// ended.
     pub fn take_misbehaviour(&mut self) -> Option<(u32, Offence)> {
