@@ -120,8 +120,8 @@ pub(super) enum End {
 
 /// What is kept of a stream.
 ///
-/// Invariant: `queue` is empty while `end` is `Sent`; a stream is in the schedule exactly while it has something queued, an
-/// end included, and its own window lets something of that through.
+/// Invariant: `queue` is empty while `end` is `Sent`; a stream is in the schedule exactly while it has something queued and
+/// its own window lets something of that through. An end waits only behind what is queued.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) id: u32,
@@ -198,17 +198,6 @@ impl Stream {
     #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
-    }
-
-    /// Whether something is to be sent that its own window allows: an end needs no window.
-    #[inline]
-    pub(super) fn may_send(&self) -> bool {
-        self.end != End::Sent
-            && if self.queue.is_empty() {
-                self.end == End::Queued
-            } else {
-                !self.send_window.is_shut()
-            }
     }
 
     /// Whether the app gets what comes in.

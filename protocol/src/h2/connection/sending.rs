@@ -146,10 +146,10 @@ impl Connection {
         if stream.queue.is_empty() {
             return;
         }
-        if stream.may_send() {
-            self.schedule.insert(key.place(), key.id, stream.priority);
-        } else {
+        if stream.send_window.is_shut() {
             self.schedule.remove(key.place());
+        } else {
+            self.schedule.insert(key.place(), key.id, stream.priority);
         }
     }
 
