@@ -195,8 +195,8 @@ knobs! {
     h2_conn_window "LANNER_H2_CONN_WINDOW" "limits.h2.conn_window": u32 = 1 << 20 => "1MiB", size(64 * KIB, GIB);
 
     /// Bytes of one HTTP/2 body that may be under way or wait here unread, to begin with. Where an app keeps up with a
-    /// fast upload it doubles, up to `h2_conn_window`, as long as memory is normal: many small uploads pin little, and a
-    /// large one is not held up by the way it has to go.
+    /// fast upload it doubles, up to `h2_conn_window`: many small uploads pin little, and a large one is not held up by the
+    /// way it has to go.
     h2_stream_window "LANNER_H2_STREAM_WINDOW" "limits.h2.stream_window": u32 = 256 << 10 => "256KiB", size(64 * KIB, GIB);
 
     /// How long an HTTP/2 connection may be silent before we ask with a PING whether its peer is still there. Off by
