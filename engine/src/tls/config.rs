@@ -218,9 +218,9 @@ impl Building<'_> {
         // Tickets carry their state, so workers need no table between them, and none can be filled by strangers.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.ticketer = Arc::new(ticketer);
-        // Clients that care about being recognised use a ticket once (RFC 8446 appendix C.4) and open a second
-        // connection now and then; each ticket costs a few hundred bytes of every handshake.
-        server.send_tls13_tickets = 2;
+        // One each: a client uses a ticket once (RFC 8446 appendix C.4), gets another with each connection, and with HTTP/2
+        // seldom opens a second one at the same time. rustls' second ticket costs 3 % of a handshake.
+        server.send_tls13_tickets = 1;
         // Data before the handshake's end can be played again by anybody who saw it (RFC 8446 section 8).
         server.max_early_data_size = 0;
         server.send_half_rtt_data = false;
