@@ -70,7 +70,9 @@ impl Configurations {
     /// a client that named this host would have come under the same. Others have shown no certificate to this host's
     /// rules, nor seen its own; 421 sends them to a connection of its own (RFC 9110 section 15.5.20).
     pub(crate) fn covers(&self, id: ConfigurationId, host: &[u8]) -> bool {
-        self.table.find(host).or(self.default) == Some(id)
+        // With one for everybody, which is the rule, there is no other that the host could come under.
+        let is_only = self.all.len() == 1 && self.default.is_some();
+        is_only || self.table.find(host).or(self.default) == Some(id)
     }
 
     /// Reads everything that `settings` name.
