@@ -1,6 +1,6 @@
 //! TLS under one connection, between what its driver carries and what HTTP says: a session, and the ciphertext that it has
-//! to send. What HTTP says stays plain until the socket is nearly ready for it, so that a client that does not read costs 64 KiB
-//! more than without TLS, however much waits for it.
+//! to send. What HTTP says stays plain until the socket is nearly ready for it, so that a client that does not read costs a
+//! record or two more than without TLS, however much waits for it.
 
 use crate::tls::config::Configurations;
 use crate::tls::failure::Failure;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// What a record holds.
 const RECORD_BYTES: usize = 16 * 1024;
 
-/// How much ciphertext may wait for the socket before no more is made: what a write takes at once.
+/// How much ciphertext is made at once for a socket that takes whatever it is given.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// What a listener gives each of its connections.
@@ -26,6 +26,7 @@ pub(crate) struct Layer {
     terms: Terms,
     /// What is to be sent.
     pub(crate) cipher: Output,
+    ahead: Ahead,
     /// Its place among the handshakes under way.
     pub(crate) handshake: Option<u64>,
     /// The peer has ended its side, of which HTTP is to be told when it has seen what came before.
@@ -42,6 +43,7 @@ impl Layer {
             session: Session::new(Bounds::new(limits), now),
             terms,
             cipher: Output::new(),
+            ahead: Ahead(0),
             handshake: None,
             end_due: false,
             has_begun: false,
@@ -113,7 +115,8 @@ impl Layer {
         is_last: bool,
         spare: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        while !plain.is_empty() && self.cipher.len() < AHEAD_BYTES_MAX {
+        let ahead = self.ahead.next(self.cipher.len());
+        while !plain.is_empty() && self.cipher.len() < ahead {
             let record = next_record(plain, spare);
             let length = record.len();
             self.session.write(record, self.cipher.tail())?;
@@ -143,6 +146,21 @@ impl Layer {
     }
 }
 
+/// How much ciphertext may wait for the socket before no more is made: one record where the last did not leave at once, and
+/// more with each time that all of it did.
+struct Ahead(usize);
+
+impl Ahead {
+    /// With this much waiting still.
+    fn next(&mut self, waiting: usize) -> usize {
+        self.0 = match waiting {
+            0 => (2 * self.0).clamp(RECORD_BYTES, AHEAD_BYTES_MAX),
+            _ => RECORD_BYTES,
+        };
+        self.0
+    }
+}
+
 /// What the next record holds: a large piece where it lies, and small ones put together.
 fn next_record<'a>(plain: &'a Output, spare: &'a mut Vec<u8>) -> &'a [u8] {
     let mut slices = plain.slices();
@@ -165,6 +183,14 @@ fn next_record<'a>(plain: &'a Output, spare: &'a mut Vec<u8>) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_takes_everything_is_given_more_and_one_that_does_not_a_record() {
+        let mut ahead = Ahead(0);
+        let waiting = [0, 0, 0, 0, 1, 9_000, 0, 0];
+        let given = waiting.map(|bytes| ahead.next(bytes) / RECORD_BYTES);
+        assert_eq!(given, [1, 2, 4, 4, 1, 1, 2, 4]);
+    }
 
     #[test]
     fn records_are_full_and_large_pieces_are_not_copied_into_them() {
