@@ -25,7 +25,7 @@ pub struct Program {
 pub struct Flag {
     /// Without the leading dashes.
     pub name: &'static str,
-    /// How its value is called in `--help`; `None` for a switch.
+    /// How its value is called in `--help`; `None` for a switch. One that ends in `...` may be given several times.
     pub value: Option<&'static str>,
     /// Used when the flag is absent.
     pub default: Option<&'static str>,
@@ -83,7 +83,7 @@ pub enum Invocation {
 /// The flags and words of one command line, defaults filled in.
 #[derive(Debug)]
 pub struct Arguments {
-    values: BTreeMap<&'static str, String>,
+    values: BTreeMap<&'static str, Vec<String>>,
     words: Vec<String>,
 }
 
@@ -111,12 +111,25 @@ impl Failure {
     }
 }
 
+/// The words behind this process's name.
+pub fn command_line() -> impl Iterator<Item = String> {
+    std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+}
+
 impl Program {
     /// Runs `work` on this process's command line: what `main` returns.
     pub fn start(&self, work: impl FnOnce(&Arguments) -> Result<(), Failure>) -> ExitCode {
-        let words = std::env::args_os()
-            .skip(1)
-            .map(|word| word.to_string_lossy().into_owned());
+        self.start_with(command_line(), work)
+    }
+
+    /// The same for a part of the command line.
+    pub fn start_with(
+        &self,
+        words: impl IntoIterator<Item = String>,
+        work: impl FnOnce(&Arguments) -> Result<(), Failure>,
+    ) -> ExitCode {
         let outcome = self.read(words).and_then(|invocation| match invocation {
             Invocation::Help(text) => {
                 println!("{text}");
@@ -163,7 +176,7 @@ impl Program {
                 arguments
                     .values
                     .entry(flag.name)
-                    .or_insert_with(|| default.to_owned());
+                    .or_insert_with(|| vec![default.to_owned()]);
             }
         }
         Ok(Invocation::Run(arguments))
@@ -195,10 +208,13 @@ impl Program {
                 }
             },
         };
-        match arguments.values.insert(flag.name, value) {
-            None => Ok(()),
-            Some(_) => Err(Failure::Usage(format!("--{name} is given twice"))),
+        let repeats = flag.value.is_some_and(|value| value.ends_with("..."));
+        let given = arguments.values.entry(flag.name).or_default();
+        if !given.is_empty() && !repeats {
+            return Err(Failure::Usage(format!("--{name} is given twice")));
         }
+        given.push(value);
+        Ok(())
     }
 
     fn help(&self) -> String {
@@ -237,7 +253,13 @@ impl Arguments {
 
     /// The text of a flag, if it was given or has a default.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
+        self.texts(name).next()
+    }
+
+    /// The texts of a flag that may be given several times, in order.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let given = self.values.get(name).into_iter().flatten();
+        given.map(String::as_str)
     }
 
     /// The value of a flag that was given or has a default.
@@ -320,6 +342,26 @@ mod tests {
             Ok(Invocation::Help(text)) => Err(text),
             Err(failure) => Err(failure.to_string()),
         }
+    }
+
+    #[test]
+    fn only_a_flag_that_says_so_may_be_given_twice() {
+        const FIELDS: Program = Program {
+            flags: &[Flag {
+                name: "header",
+                value: Some("FIELD..."),
+                default: None,
+                about: "A field.",
+            }],
+            ..FLAGS
+        };
+        let arguments = run(&FIELDS, "--header a:1 --header=b:2").unwrap();
+        assert_eq!(
+            arguments.texts("header").collect::<Vec<_>>(),
+            ["a:1", "b:2"]
+        );
+        let error = run(&FLAGS, "--hold 1s --hold 2s").unwrap_err();
+        assert_eq!(error, "--hold is given twice");
     }
 
     #[test]

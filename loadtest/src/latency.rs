@@ -27,6 +27,8 @@ pub struct Figures {
     pub p99: Duration,
     /// All but one in a thousand were at most this.
     pub p999: Duration,
+    /// All but one in ten thousand were at most this.
+    pub p9999: Duration,
     /// The longest.
     pub max: Duration,
 }
@@ -34,7 +36,7 @@ pub struct Figures {
 /// For people, in milliseconds.
 impl fmt::Display for Figures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let labels = ["p50", "p90", "p99", "p99.9", "max"];
+        let labels = ["p50", "p90", "p99", "p99.9", "p99.99", "max"];
         for (label, millis) in labels.into_iter().zip(self.millis()) {
             write!(formatter, " {label} {millis:.3} ms ")?;
         }
@@ -45,23 +47,50 @@ impl fmt::Display for Figures {
 impl Figures {
     /// A JSON object, in milliseconds.
     pub fn json(&self) -> String {
-        let [p50, p90, p99, p999, max] = self.millis();
+        let [p50, p90, p99, p999, p9999, max] = self.millis();
         format!(
-            "{{\"p50\":{p50:.4},\"p90\":{p90:.4},\"p99\":{p99:.4},\"p999\":{p999:.4},\"max\":{max:.4}}}"
+            "{{\"p50\":{p50:.4},\"p90\":{p90:.4},\"p99\":{p99:.4},\"p999\":{p999:.4},\"p9999\":{p9999:.4},\"max\":{max:.4}}}"
         )
     }
 
-    fn millis(&self) -> [f64; 5] {
-        [self.p50, self.p90, self.p99, self.p999, self.max].map(|time| time.as_secs_f64() * 1e3)
+    fn millis(&self) -> [f64; 6] {
+        let [p50, p90, p99] = [self.p50, self.p90, self.p99];
+        [p50, p90, p99, self.p999, self.p9999, self.max].map(|time| time.as_secs_f64() * 1e3)
     }
 }
 
 impl Latency {
     /// An empty histogram.
     pub fn new() -> Self {
-        let nanoseconds = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3)
+        Self::with_digits(3)
+    }
+
+    /// An empty histogram of two digits, an eighth as large: for one of many.
+    pub fn coarse() -> Self {
+        Self::with_digits(2)
+    }
+
+    fn with_digits(digits: u8) -> Self {
+        let nanoseconds = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, digits)
             .expect("the bounds and the digits are constants in hdrhistogram's range");
         Self { nanoseconds }
+    }
+
+    /// Adds another's.
+    pub fn merge(&mut self, other: &Self) {
+        // They have the same bounds, so nothing of it lies outside.
+        let added = self.nanoseconds.add(&other.nanoseconds);
+        debug_assert!(added.is_ok());
+    }
+
+    /// How many were recorded.
+    pub fn count(&self) -> u64 {
+        self.nanoseconds.len()
+    }
+
+    /// The histogram itself, in nanoseconds.
+    pub fn nanoseconds(&self) -> &Histogram<u64> {
+        &self.nanoseconds
     }
 
     /// Adds one.
@@ -80,6 +109,7 @@ impl Latency {
             p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: at(0.9999),
             max: Duration::from_nanos(self.nanoseconds.max()),
         }
     }
@@ -108,12 +138,13 @@ mod tests {
         }
         let figures = latency.figures();
         assert_eq!(figures.count, 10_000);
-        let expected = [5_000, 9_000, 9_900, 9_990, 10_000];
+        let expected = [5_000, 9_000, 9_900, 9_990, 9_999, 10_000];
         let measured = [
             figures.p50,
             figures.p90,
             figures.p99,
             figures.p999,
+            figures.p9999,
             figures.max,
         ];
         for (measured, expected) in measured.into_iter().zip(expected) {

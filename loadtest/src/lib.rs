@@ -18,6 +18,7 @@ pub mod opening;
 pub mod poller;
 pub mod quantity;
 pub mod request;
+pub mod run;
 pub mod schedule;
 pub mod slowloris;
 pub mod spread;

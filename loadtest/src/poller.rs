@@ -27,6 +27,8 @@ pub enum Interest {
     Read,
     /// Room to write, or the outcome of a connect.
     Write,
+    /// Both of these.
+    ReadWrite,
     /// Only a reset, which is always reported.
     Reset,
 }
@@ -171,6 +173,7 @@ fn flags(interest: Interest) -> EventFlags {
     match interest {
         Interest::Read => EventFlags::IN | EventFlags::RDHUP,
         Interest::Write => EventFlags::OUT,
+        Interest::ReadWrite => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
         Interest::Reset => EventFlags::empty(),
     }
 }

@@ -23,6 +23,14 @@ impl Arrivals {
         let seed = arguments.value_if_given::<usize>(Flag::POISSON.name)?;
         Ok(seed.map_or(Self::Even, |seed| Self::Poisson(seed as u64)))
     }
+
+    /// The same for one of several that share the work: no two lanes have the same random gaps.
+    pub(crate) fn of_lane(self, lane: usize) -> Self {
+        match self {
+            Self::Even => Self::Even,
+            Self::Poisson(seed) => Self::Poisson(seed.wrapping_add((lane as u64) << 32)),
+        }
+    }
 }
 
 /// Refuses a run of more requests than a schedule holds.

@@ -1,0 +1,153 @@
+//! `lanner-loadtest run`: loads a server from as many threads as asked for, and measures what it answers.
+//!
+//! [`run`] does what a [`Plan`] says and returns an [`Outcome`]. Each thread is a `lane` with connections of its own
+//! (`link`), on which a `speech` of one version of HTTP sends the calls that `demand` asks for. Nothing is shared between
+//! lanes but two words that end a hopeless run. Reading the command line and writing reports is left to others.
+
+mod clock;
+pub mod command;
+mod demand;
+mod lane;
+mod link;
+mod mix;
+mod origin;
+mod outcome;
+mod plan;
+mod secure;
+mod speech;
+mod trouble;
+
+pub use mix::{Common, Mix, Share, Unsendable};
+pub use origin::{Origin, Place};
+pub use outcome::{Interval, Outcome, Tally};
+pub use plan::{Pace, Plan, TlsTerms, Version};
+pub use trouble::{Kind, Trouble, Troubles};
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use clock::Clock;
+use lane::{Lane, Report, Shared};
+use secure::Terms;
+
+/// Carries out a plan. `watch` sees each piece of the time line when all threads have told of it.
+///
+/// # Errors
+/// Something of ours is missing: descriptors, threads, the file of authorities. What is wrong with the server is in the outcome.
+pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome> {
+    let terms = plan
+        .origin
+        .is_secure
+        .then(|| Terms::new(plan))
+        .transpose()?;
+    let shared = Shared::default();
+    let (sender, receiver) = mpsc::channel();
+    let clock = Clock::start();
+    let processors = processors(plan.threads);
+    let mut outcome = Outcome {
+        tally: Tally::default(),
+        time_line: Vec::new(),
+        interval: plan.interval(),
+        recorded: plan.duration,
+        warm_up: plan.warm_up,
+        aborted: None,
+    };
+    let tallies = std::thread::scope(|scope| {
+        let work = |number: usize, sender| {
+            if let Some(processor) = processors.get(number) {
+                pin(*processor);
+            }
+            Lane::new(plan, number, &shared, sender, clock, terms.as_ref())?.run()
+        };
+        let threads: Vec<_> = (0..plan.threads)
+            .map(|number| {
+                let sender = sender.clone();
+                let name = format!("lane {number}");
+                let thread = std::thread::Builder::new().name(name);
+                thread.spawn_scoped(scope, move || work(number, sender))
+            })
+            .collect();
+        drop(sender);
+        outcome.listen(&receiver, plan.threads, &shared, watch);
+        threads
+            .into_iter()
+            .map(|thread| {
+                let panicked = |_| io::Error::other("a thread panicked");
+                thread?.join().map_err(panicked)?
+            })
+            .collect::<io::Result<Vec<_>>>()
+    })?;
+    for tally in tallies {
+        outcome.tally.merge(tally);
+    }
+    if outcome.aborted.is_some() {
+        let elapsed = Duration::from_nanos(clock.now().as_nanos());
+        outcome.recorded = elapsed.saturating_sub(plan.warm_up).min(plan.duration);
+    }
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// Puts the time line together as it comes, until every lane has ended.
+    fn listen(
+        &mut self,
+        reports: &Receiver<Report>,
+        lanes: usize,
+        shared: &Shared,
+        watch: &mut dyn FnMut(&Interval),
+    ) {
+        let mut begun: BTreeMap<u64, (Interval, usize)> = BTreeMap::new();
+        for report in reports {
+            match report {
+                Report::Hopeless(trouble) => {
+                    shared.stop.store(true, Ordering::Relaxed);
+                    self.aborted.get_or_insert(trouble.text);
+                }
+                Report::Interval(interval) => {
+                    let number = interval.number;
+                    let (sum, told) = begun
+                        .entry(number)
+                        .or_insert_with(|| (Interval::new(number), 0));
+                    sum.merge(&interval);
+                    *told += 1;
+                    if *told == lanes
+                        && let Some((whole, _)) = begun.remove(&number)
+                    {
+                        watch(&whole);
+                        self.time_line.push(whole);
+                    }
+                }
+            }
+        }
+        // What some lanes never told of: they had nothing to do in it, or had ended.
+        self.time_line
+            .extend(begun.into_values().map(|(sum, _)| sum));
+        self.time_line.sort_by_key(|interval| interval.number);
+    }
+}
+
+/// One processor for each thread, where there are enough of them.
+fn processors(threads: usize) -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    let processors: Vec<_> = (0..CpuSet::MAX_CPU)
+        .filter(|one| allowed.is_set(*one))
+        .collect();
+    if processors.len() < threads {
+        return Vec::new();
+    }
+    processors[..threads].to_vec()
+}
+
+fn pin(processor: usize) {
+    let mut only = CpuSet::new();
+    only.set(processor);
+    // Where it is not allowed, the system places the thread as it likes.
+    let _ = sched_setaffinity(None, &only);
+}

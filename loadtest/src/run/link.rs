@@ -1,0 +1,188 @@
+//! One connection of a run: its socket, TLS where there is any, and what is said on it.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use lanner_limits::Moment;
+use lanner_protocol::Output;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::origin::Place;
+use super::secure::Secure;
+use super::speech::Speech;
+use super::trouble::{Kind, Trouble};
+
+/// Pieces given to one write.
+const SLICES_MAX: usize = 16;
+
+/// How far a connection is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It is being made since then.
+    Dialling(Moment),
+    /// TLS is being agreed on since then.
+    Handshaking(Moment),
+    Open(Speech),
+}
+
+/// See the file's comment.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: Socket,
+    pub(super) secure: Option<Box<Secure>>,
+    pub(super) stage: Stage,
+    /// What is to be said, before TLS.
+    pub(super) output: Output,
+    /// What of it has been told to the speech as unsent.
+    told: usize,
+    /// What was said to us and is not understood yet.
+    pub(super) held: Vec<u8>,
+    /// Whether the poller tells when there is room to write.
+    pub(super) awaits_room: bool,
+    /// Whether it stands among those with room for calls.
+    pub(super) is_listed: bool,
+    /// Calls answered on it.
+    pub(super) answered: u64,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) bytes: u64,
+    /// Something is left, for which the socket has no room.
+    pub(super) is_blocked: bool,
+}
+
+impl Link {
+    /// Begins to connect; the socket becomes writable when the outcome is known.
+    pub(super) fn dial(place: &Place, now: Moment) -> io::Result<Self> {
+        let (socket, address) = match place {
+            Place::Tcp(address) => {
+                let domain = Domain::for_address(*address);
+                let kind = Type::STREAM.nonblocking();
+                let socket = Socket::new(domain, kind, Some(Protocol::TCP))?;
+                socket.set_tcp_nodelay(true)?;
+                (socket, SockAddr::from(*address))
+            }
+            Place::Unix(path) => {
+                let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+                (socket, SockAddr::unix(path)?)
+            }
+        };
+        match socket.connect(&address) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self {
+            socket,
+            secure: None,
+            stage: Stage::Dialling(now),
+            output: Output::new(),
+            told: 0,
+            held: Vec::new(),
+            awaits_room: false,
+            is_listed: false,
+            answered: 0,
+        })
+    }
+
+    /// Whether the connect succeeded.
+    pub(super) fn outcome(&self) -> io::Result<()> {
+        self.socket.take_error()?.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    #[inline]
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (&self.socket).read(into)
+    }
+
+    /// Writes what is to be said, as much as the socket takes.
+    #[inline]
+    pub(super) fn write(&mut self) -> Result<Written, Trouble> {
+        let queued = self.output.len() - self.told;
+        let written = match &mut self.secure {
+            None => write_plain(&self.socket, &mut self.output),
+            Some(secure) => write_secure(&self.socket, secure, &mut self.output),
+        };
+        self.told = self.output.len();
+        if let Stage::Open(speech) = &mut self.stage {
+            speech.handle_output(queued, self.told);
+        }
+        written.map_err(|error| Trouble::new(Kind::Cut, error))
+    }
+}
+
+fn write_plain(mut socket: &Socket, output: &mut Output) -> io::Result<Written> {
+    let mut bytes = 0;
+    while !output.is_empty() {
+        let taken = if let Some(piece) = output.contiguous() {
+            socket.write(piece)
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut count = 0;
+            for (place, slice) in slices.iter_mut().zip(output.slices()) {
+                *place = IoSlice::new(slice);
+                count += 1;
+            }
+            socket.write_vectored(&slices[..count])
+        };
+        match taken {
+            Ok(count) => {
+                output.advance(count);
+                bytes += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Written {
+                    bytes,
+                    is_blocked: true,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Written {
+        bytes,
+        is_blocked: false,
+    })
+}
+
+fn write_secure(
+    mut socket: &Socket,
+    secure: &mut Secure,
+    output: &mut Output,
+) -> io::Result<Written> {
+    let mut bytes = 0;
+    loop {
+        // What waits in TLS goes first; there is more of it only once that is out.
+        if !secure.wants_write() {
+            let Some(piece) = output.slices().next() else {
+                break;
+            };
+            let length = piece.len();
+            secure.say(piece);
+            output.advance(length);
+        }
+        match secure.write(&mut socket) {
+            Ok(count) => bytes += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Written {
+                    bytes,
+                    is_blocked: true,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Written {
+        bytes,
+        is_blocked: false,
+    })
+}

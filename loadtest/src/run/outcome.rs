@@ -1,0 +1,119 @@
+//! What came of a run: the sums over its lanes, from which every report is made.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::latency::Latency;
+
+use super::trouble::Troubles;
+
+/// What one lane counted, or all of them together. Counts and latencies are of the time behind the warm-up; what concerns
+/// connections is of the whole run, for most are made before.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// From the start of each request, which an open loop has fixed beforehand, to the last byte of its answer.
+    pub latency: Latency,
+    /// From the first packet to a connection.
+    pub connect: Latency,
+    /// From there to the end of the TLS handshake.
+    pub handshake: Latency,
+    /// TLS handshakes that were resumed.
+    pub resumed: u64,
+    /// Answers by their status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Bytes read from sockets.
+    pub bytes_read: u64,
+    /// Bytes written to them.
+    pub bytes_written: u64,
+    /// Bytes of answers' bodies.
+    pub body_bytes: u64,
+    /// What went wrong.
+    pub troubles: Troubles,
+    /// Requests that were under way when the time was over: neither answered nor failed.
+    pub unfinished: u64,
+}
+
+impl Tally {
+    /// Adds another lane's.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.latency.merge(&other.latency);
+        self.connect.merge(&other.connect);
+        self.handshake.merge(&other.handshake);
+        self.resumed += other.resumed;
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+        self.body_bytes += other.body_bytes;
+        self.troubles.merge(other.troubles);
+        self.unfinished += other.unfinished;
+    }
+
+    /// All answers, whatever their status.
+    pub fn answers(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+
+    /// Answers that are no success: neither 2xx nor 3xx.
+    pub fn failures(&self) -> u64 {
+        let failed = |(status, _): &(&u16, &u64)| !(200..400).contains(*status);
+        let counts = self.statuses.iter().filter(failed);
+        counts.map(|(_, count)| count).sum()
+    }
+}
+
+/// One piece of the time line, the warm-up included.
+#[derive(Clone, Debug)]
+pub struct Interval {
+    /// Its number; each is as long as [`Outcome::interval`].
+    pub number: u64,
+    /// Latencies of the requests that were answered in it.
+    pub latency: Latency,
+    /// What went wrong in it.
+    pub troubles: u64,
+}
+
+impl Interval {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            latency: Latency::coarse(),
+            troubles: 0,
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.troubles += other.troubles;
+    }
+}
+
+/// See the file's comment.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The sums.
+    pub tally: Tally,
+    /// The time line, one after the other, the first of which begin with the warm-up.
+    pub time_line: Vec<Interval>,
+    /// How long each piece of the time line is.
+    pub interval: Duration,
+    /// How long was recorded: what rates are over.
+    pub recorded: Duration,
+    /// How long the warm-up was.
+    pub warm_up: Duration,
+    /// Why the run ended before its time.
+    pub aborted: Option<String>,
+}
+
+impl Outcome {
+    /// Answers per second.
+    pub fn rate(&self) -> f64 {
+        let seconds = self.recorded.as_secs_f64();
+        if seconds > 0.0 {
+            self.tally.answers() as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}

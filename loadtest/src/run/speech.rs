@@ -1,0 +1,149 @@
+//! HTTP on one connection of a run, of either version: calls go out, and come back answered or not. The protocol itself is
+//! `lanner_protocol::client`'s.
+
+mod http1;
+mod http2;
+
+use std::rc::Rc;
+
+use lanner_limits::{Limits, Moment};
+use lanner_protocol::client::{Response, Turn};
+
+use super::mix::Ask;
+use super::plan::Version;
+use super::trouble::Trouble;
+
+/// A request that was sent, or is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    /// What its latency counts from.
+    pub(super) start: Moment,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(super) enum News {
+    Answered { call: Call, status: u16 },
+    Lost { call: Call, trouble: Trouble },
+}
+
+/// How a connection goes on.
+#[derive(Debug)]
+pub(super) enum State {
+    Open,
+    /// It has served: what was asked is answered, unless `calls` says otherwise.
+    Closed,
+    Failed(Trouble),
+}
+
+/// What came of some input.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) consumed: usize,
+    pub(super) body_bytes: u64,
+    pub(super) state: State,
+}
+
+/// What hearing needs and keeps for the next time, of whichever connection.
+#[derive(Debug)]
+pub(super) struct Ears {
+    response: Response,
+    text: Vec<u8>,
+    /// What was heard of calls.
+    pub(super) news: Vec<News>,
+}
+
+impl Ears {
+    pub(super) fn new() -> Self {
+        Self {
+            response: Response::without_fields(),
+            text: Vec::new(),
+            news: Vec::new(),
+        }
+    }
+}
+
+/// See the file's comment.
+#[derive(Debug)]
+pub(super) enum Speech {
+    Http1(Box<http1::Http1>),
+    Http2(Box<http2::Http2>),
+}
+
+impl Speech {
+    pub(super) fn new(version: Version, limits: &Rc<Limits>, now: Moment) -> Self {
+        match version {
+            Version::Http1 { pipeline, .. } => {
+                Self::Http1(Box::new(http1::Http1::new(limits, pipeline)))
+            }
+            Version::Http2 { streams } => {
+                Self::Http2(Box::new(http2::Http2::new(limits, streams, now)))
+            }
+        }
+    }
+
+    /// Whether another call may be sent now.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.has_room(),
+            Self::Http2(http2) => http2.has_room(),
+        }
+    }
+
+    /// Sends a call. Only where there is room.
+    #[inline]
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ask: &Ask,
+        call: Call,
+    ) -> Result<(), Trouble> {
+        match self {
+            Self::Http1(http1) => http1.ask(turn, ask, call),
+            Self::Http2(http2) => http2.ask(turn, ask, call),
+        }
+    }
+
+    /// Looks at everything that came and was not consumed yet.
+    #[inline]
+    pub(super) fn hear(&mut self, turn: &mut Turn<'_>, input: &[u8], ears: &mut Ears) -> Heard {
+        match self {
+            Self::Http1(http1) => http1.hear(turn, input, ears),
+            Self::Http2(http2) => http2.hear(turn, input, ears),
+        }
+    }
+
+    /// The server ends its side.
+    pub(super) fn handle_eof(&mut self) {
+        match self {
+            Self::Http1(http1) => http1.connection.handle_eof(),
+            Self::Http2(http2) => http2.connection.handle_eof(),
+        }
+    }
+
+    /// Queues what is due before a write.
+    #[inline]
+    pub(super) fn flush(&mut self, turn: &mut Turn<'_>) {
+        if let Self::Http2(http2) = self {
+            http2.flush(turn);
+        }
+    }
+
+    /// A write left so many bytes in the output.
+    #[inline]
+    pub(super) fn handle_output(&mut self, queued: usize, unsent: usize) {
+        if let Self::Http2(http2) = self {
+            http2.connection.handle_output(queued, unsent);
+        }
+    }
+
+    /// The calls that have no answer yet.
+    pub(super) fn calls(&self) -> impl Iterator<Item = Call> {
+        let (one, other) = match self {
+            Self::Http1(http1) => (Some(http1.calls()), None),
+            Self::Http2(http2) => (None, Some(http2.calls())),
+        };
+        one.into_iter().flatten().chain(other.into_iter().flatten())
+    }
+}

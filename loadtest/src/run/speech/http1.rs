@@ -1,0 +1,101 @@
+//! HTTP/1.1: calls are answered in the order in which they were sent.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use lanner_limits::Limits;
+use lanner_protocol::client::http1::{Connection, Event};
+
+use super::{Ask, Call, Ears, Heard, News, State, Trouble, Turn};
+use crate::run::trouble::Kind;
+
+#[derive(Debug)]
+pub(in crate::run) struct Http1 {
+    pub(super) connection: Connection,
+    calls: VecDeque<Call>,
+    pipeline: usize,
+    /// Of the answer whose body comes.
+    status: u16,
+}
+
+impl Http1 {
+    pub(super) fn new(limits: &Rc<Limits>, pipeline: usize) -> Self {
+        Self {
+            connection: Connection::new(limits.clone()),
+            calls: VecDeque::new(),
+            pipeline,
+            status: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.calls.len() < self.pipeline && self.connection.may_request()
+    }
+
+    #[inline]
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ask: &Ask,
+        call: Call,
+    ) -> Result<(), Trouble> {
+        let sent = self.connection.send_prepared(turn, &ask.http1);
+        sent.map_err(|error| Trouble::new(Kind::Protocol, error))?;
+        self.calls.push_back(call);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn hear(&mut self, turn: &mut Turn<'_>, input: &[u8], ears: &mut Ears) -> Heard {
+        let (mut consumed, mut body_bytes) = (0, 0);
+        let state = loop {
+            let left = &input[consumed..];
+            let step = self.connection.poll(turn, left, &mut ears.response);
+            consumed += step.consumed;
+            let is_last = match step.event {
+                Event::More => break State::Open,
+                Event::Informational { .. } => false,
+                Event::Response { last, .. } => {
+                    self.status = ears.response.status.code();
+                    last
+                }
+                Event::Data { at, last } => {
+                    body_bytes += at.len() as u64;
+                    last
+                }
+                Event::End { .. } => true,
+                Event::Switched { .. } => {
+                    let text = "the server switched to another protocol, which nobody asked for";
+                    break State::Failed(Trouble::new(Kind::Protocol, text));
+                }
+                Event::Closed => break State::Closed,
+                Event::Failed(error) => break State::Failed(trouble(error)),
+            };
+            if is_last && let Some(call) = self.calls.pop_front() {
+                let status = self.status;
+                ears.news.push(News::Answered { call, status });
+            }
+        };
+        Heard {
+            consumed,
+            body_bytes,
+            state,
+        }
+    }
+
+    pub(super) fn calls(&self) -> impl Iterator<Item = Call> {
+        self.calls.iter().copied()
+    }
+}
+
+fn trouble(error: lanner_protocol::client::http1::Error) -> Trouble {
+    use lanner_protocol::client::http1::Error;
+    let kind = match error {
+        Error::Unanswered | Error::EndInHead | Error::EndInBody | Error::ConnectionReset => {
+            Kind::Cut
+        }
+        _ => Kind::Protocol,
+    };
+    Trouble::new(kind, error)
+}

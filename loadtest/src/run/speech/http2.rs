@@ -1,0 +1,180 @@
+//! HTTP/2: each call has a stream, and a body waits with its stream until there is window for it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use lanner_limits::{Limits, Moment};
+use lanner_protocol::client::http2::{Connection, Event, StreamKey};
+use lanner_protocol::h2::error_code::ErrorCode;
+
+use super::{Ask, Call, Ears, Heard, News, State, Trouble, Turn};
+use crate::run::trouble::Kind;
+
+/// A call on its stream.
+#[derive(Debug)]
+struct Open {
+    stream: StreamKey,
+    call: Call,
+    status: u16,
+    /// What of its body did not go out yet.
+    body: Bytes,
+}
+
+#[derive(Debug)]
+pub(in crate::run) struct Http2 {
+    pub(super) connection: Connection,
+    /// By the place of their stream.
+    open: Vec<Option<Open>>,
+    under_way: usize,
+    streams: usize,
+}
+
+impl Http2 {
+    pub(super) fn new(limits: &Rc<Limits>, streams: usize, now: Moment) -> Self {
+        Self {
+            connection: Connection::new(limits.clone(), now),
+            open: Vec::new(),
+            under_way: 0,
+            streams,
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way < self.streams && self.connection.may_request()
+    }
+
+    #[inline]
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ask: &Ask,
+        call: Call,
+    ) -> Result<(), Trouble> {
+        let failed = |error| Trouble::new(Kind::Protocol, error);
+        let sent = self.connection.send_prepared(turn, &ask.http2);
+        let stream = sent.map_err(failed)?;
+        let mut body = ask.body.clone();
+        if !body.is_empty() {
+            let sent = self.connection.send(stream, turn, &mut body, true);
+            sent.map_err(failed)?;
+        }
+        let place = stream.place();
+        if self.open.len() <= place {
+            self.open.resize_with(place + 1, || None);
+        }
+        self.open[place] = Some(Open {
+            stream,
+            call,
+            status: 0,
+            body,
+        });
+        self.under_way += 1;
+        Ok(())
+    }
+
+    pub(super) fn hear(&mut self, turn: &mut Turn<'_>, input: &[u8], ears: &mut Ears) -> Heard {
+        let (mut consumed, mut body_bytes) = (0, 0);
+        let state = loop {
+            let left = &input[consumed..];
+            let step = self
+                .connection
+                .poll(turn, left, &mut ears.response, &mut ears.text);
+            consumed += step.consumed;
+            match step.event {
+                Event::More | Event::Held => break State::Open,
+                Event::Informational { .. } => {}
+                Event::Response { stream, last } => {
+                    let status = ears.response.status.code();
+                    if let Some(open) = self.at(stream) {
+                        open.status = status;
+                    }
+                    if last {
+                        self.answered(stream, turn, ears);
+                    }
+                }
+                Event::Data { stream, at, last } => {
+                    body_bytes += at.len() as u64;
+                    self.connection.consumed(stream, turn, at.len());
+                    if last {
+                        self.answered(stream, turn, ears);
+                    }
+                }
+                Event::End { stream, .. } => self.answered(stream, turn, ears),
+                Event::Reset { stream, reason } => {
+                    if let Some(open) = self.take(stream) {
+                        ears.news.push(News::Lost {
+                            call: open.call,
+                            trouble: Trouble::new(Kind::StreamReset, format!("{reason:?}")),
+                        });
+                    }
+                }
+                // What is open is still answered, and the connection closes behind it.
+                Event::GoAway { .. } => {}
+                Event::Closed => break State::Closed,
+                Event::Failed(error) => break State::Failed(trouble(error)),
+            }
+        };
+        self.resume(turn);
+        Heard {
+            consumed,
+            body_bytes,
+            state,
+        }
+    }
+
+    pub(super) fn flush(&mut self, turn: &mut Turn<'_>) {
+        self.resume(turn);
+        self.connection.flush(turn);
+    }
+
+    pub(super) fn calls(&self) -> impl Iterator<Item = Call> {
+        self.open.iter().flatten().map(|open| open.call)
+    }
+
+    /// Goes on with bodies for which there is room again.
+    fn resume(&mut self, turn: &mut Turn<'_>) {
+        while let Some(stream) = self.connection.take_resumed() {
+            let place = self.open.get_mut(stream.place());
+            if let Some(Some(open)) = place
+                && open.stream == stream
+            {
+                // Where it fails, the stream is over and says so by an event.
+                let _ = self.connection.send(stream, turn, &mut open.body, true);
+            }
+        }
+    }
+
+    fn at(&mut self, stream: StreamKey) -> Option<&mut Open> {
+        let open = self.open.get_mut(stream.place())?.as_mut()?;
+        (open.stream == stream).then_some(open)
+    }
+
+    fn take(&mut self, stream: StreamKey) -> Option<Open> {
+        self.at(stream)?;
+        self.under_way -= 1;
+        self.open[stream.place()].take()
+    }
+
+    fn answered(&mut self, stream: StreamKey, turn: &mut Turn<'_>, ears: &mut Ears) {
+        if let Some(open) = self.take(stream) {
+            // The server has answered without all of the body, and may never make room for the rest of it.
+            if !open.body.is_empty() {
+                self.connection.reset(stream, turn, ErrorCode::NO_ERROR);
+            }
+            ears.news.push(News::Answered {
+                call: open.call,
+                status: open.status,
+            });
+        }
+    }
+}
+
+fn trouble(error: lanner_protocol::client::http2::Error) -> Trouble {
+    use lanner_protocol::client::http2::Error;
+    let kind = match error {
+        Error::ConnectionReset | Error::EndInStreams => Kind::Cut,
+        _ => Kind::Protocol,
+    };
+    Trouble::new(kind, error)
+}

@@ -1,0 +1,131 @@
+//! What goes wrong in a run, by kind: how often, and in the words of the first time.
+
+use std::fmt;
+
+/// The kinds. Each counts requests, but for the first two, which count connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A connection could not be made.
+    Connect,
+    /// TLS could not be agreed on.
+    Handshake,
+    /// The server ended the connection before it had answered.
+    Cut,
+    /// What the server sent is no HTTP.
+    Protocol,
+    /// The server reset the stream of the request.
+    StreamReset,
+    /// No answer came in time.
+    TimedOut,
+}
+
+impl Kind {
+    /// All of them, in the order of a connection's life.
+    pub const ALL: [Self; 6] = [
+        Self::Connect,
+        Self::Handshake,
+        Self::Cut,
+        Self::Protocol,
+        Self::StreamReset,
+        Self::TimedOut,
+    ];
+
+    /// A word for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::Cut => "cut",
+            Self::Protocol => "protocol",
+            Self::StreamReset => "stream_reset",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// One thing that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Of what kind it is.
+    pub kind: Kind,
+    /// What exactly.
+    pub text: String,
+}
+
+impl Trouble {
+    pub(super) fn new(kind: Kind, text: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            text: text.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// How often each kind was met, with the first's text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Troubles {
+    counts: [u64; Kind::ALL.len()],
+    firsts: [Option<String>; Kind::ALL.len()],
+}
+
+impl Troubles {
+    pub(super) fn add(&mut self, trouble: &Trouble, count: u64) {
+        let index = trouble.kind as usize;
+        self.counts[index] += count;
+        if count > 0 {
+            self.firsts[index].get_or_insert_with(|| trouble.text.clone());
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
+            *sum += count;
+        }
+        for (first, other) in self.firsts.iter_mut().zip(other.firsts) {
+            if first.is_none() {
+                *first = other;
+            }
+        }
+    }
+
+    /// How many there were in all.
+    pub fn sum(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Every kind that was met: how often, and what the first one said.
+    pub fn met(&self) -> impl Iterator<Item = (Kind, u64, &str)> {
+        Kind::ALL.into_iter().filter_map(|kind| {
+            let (count, first) = (self.counts[kind as usize], &self.firsts[kind as usize]);
+            (count > 0).then(|| (kind, count, first.as_deref().unwrap_or_default()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_counted_apart_and_the_first_text_stays() {
+        let (mut one, mut other) = (Troubles::default(), Troubles::default());
+        one.add(&Trouble::new(Kind::Cut, "first"), 2);
+        one.add(&Trouble::new(Kind::Cut, "second"), 1);
+        other.add(&Trouble::new(Kind::Cut, "third"), 1);
+        other.add(&Trouble::new(Kind::Connect, "refused"), 1);
+        other.add(&Trouble::new(Kind::TimedOut, "never"), 0);
+        one.merge(other);
+        let met: Vec<_> = one.met().collect();
+        assert_eq!(
+            met,
+            [(Kind::Connect, 1, "refused"), (Kind::Cut, 4, "first")]
+        );
+        assert_eq!(one.sum(), 5);
+    }
+}
