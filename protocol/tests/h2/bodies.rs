@@ -189,6 +189,36 @@ fn a_body_too_long_is_told_before_or_while_it_is_read() {
 }
 
 #[test]
+fn a_limit_that_is_lowered_late_counts_what_has_come() {
+    let mut announced = request("POST", "/").to_vec();
+    announced.push(("content-length", "6"));
+    let mut driver = Driver::new();
+    for (stream, fields, sent, is_over) in [
+        (1, &announced[..], &b""[..], true),
+        (3, &announced, b"012", true),
+        (5, &announced, b"012345", true),
+        (7, &announced[..4], b"012345", true),
+        (9, &announced[..4], b"01234", false),
+    ] {
+        let mut bytes = driver.wire.headers(stream, false, fields);
+        bytes.extend(data(stream, false, sent));
+        driver.send(&bytes);
+        let key = driver.key(stream);
+        assert!(driver.turn(|connection, turn| connection.admit(key, turn, Overrides::default())));
+        let lowered = Overrides {
+            max_body: Some(Some(5)),
+            ..Overrides::default()
+        };
+        let goes_on = driver.turn(|connection, turn| connection.admit(key, turn, lowered));
+        assert_eq!(goes_on, !is_over, "{stream}");
+        let got = driver.got();
+        let told = got.iter().find_map(|got| got.status().map(str::to_owned));
+        assert_eq!(told.as_deref(), is_over.then_some("413"), "{stream}");
+        assert_eq!(driver.connection.take_trip().is_some(), is_over);
+    }
+}
+
+#[test]
 fn a_client_is_told_to_stop_when_it_has_had_its_time() {
     let mut driver = Driver::new();
     let mut fields = request("POST", "/").to_vec();

@@ -251,8 +251,8 @@ impl Connection {
 
     // What the app does.
 
-    /// Takes the app's overrides and judges the announced body length by them. Returns whether to dispatch; if not, a 413 is
-    /// queued already, and the exchange is over.
+    /// Takes the app's overrides, and judges by them the announced body length and what has come of the body: an app may take
+    /// its time before it asks for less. Returns whether to dispatch; if not, a 413 is queued already, and the exchange is over.
     pub fn admit(&mut self, stream: StreamKey, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
         let Some(found) = self.streams.at_mut(stream) else {
             return false;
@@ -266,10 +266,8 @@ impl Connection {
         if let Some(max) = overrides.max_body {
             found.max_body = max;
         }
-        let over = found
-            .body_left
-            .zip(found.max_body)
-            .is_some_and(|(announced, max)| announced > max);
+        let known = found.body_bytes + found.body_left.unwrap_or(0);
+        let over = found.max_body.is_some_and(|max| known > max);
         if over {
             self.refuse(stream, turn, Trip::RequestBody.into());
         }
