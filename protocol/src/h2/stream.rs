@@ -86,9 +86,10 @@ impl Reset {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Receive {
     Open,
-    /// The exchange is over; so much of the rest is thrown away before the client is told to stop.
+    /// The exchange is over; so much of the rest is thrown away before the client is told to stop. None of one that is known
+    /// to be too long: its client gets no more credit, and is told when it has had its time.
     Draining {
-        budget: u64,
+        budget: Option<u64>,
     },
     /// That was too much, or took too long: the client is told to stop as soon as the answer is out.
     Stopped,

@@ -218,6 +218,35 @@ fn a_limit_that_is_lowered_late_counts_what_has_come() {
     }
 }
 
+/// A client that has its window full sends up to its last byte, and the bound on what is drained is as large by default.
+#[test]
+fn a_client_that_sends_more_than_is_drained_is_told_to_stop_however_its_frames_lie() {
+    let max = 256 << 10;
+    for frame_bytes in [16_384, 10_000, 1_000] {
+        let mut driver = Driver::with(|limits| {
+            limits.body_drain_max = max as u64;
+            limits.h2_stream_window = max as u32;
+        });
+        let bytes = driver.wire.post(1);
+        driver.send(&bytes);
+        driver.answer(1, b"early");
+        driver.got();
+        let mut sent = 0;
+        while sent < max {
+            let count = frame_bytes.min(max - sent);
+            driver.send(&data(1, false, &vec![b'x'; count]));
+            sent += count;
+            let got = driver.got();
+            let only_credit = got.iter().all(|got| matches!(got, Got::WindowUpdate(..)));
+            assert!(only_credit, "{sent}: {got:?}");
+        }
+        driver.send(&data(1, false, b"x"));
+        assert_eq!(driver.connection.take_trip(), Some(Trip::BodyDrainMax));
+        assert!(driver.got().contains(&Got::Reset(1, ErrorCode::NO_ERROR)));
+        assert_eq!(driver.connection.streams(), 0);
+    }
+}
+
 #[test]
 fn a_client_is_told_to_stop_when_it_has_had_its_time() {
     let mut driver = Driver::new();

@@ -138,13 +138,15 @@ impl Connection {
         };
         self.flood.data_discarded(&mut stream.small_data);
         match &mut stream.receive {
-            Receive::Draining { budget } if u64::from(data) <= *budget => {
+            Receive::Draining {
+                budget: Some(budget),
+            } if u64::from(data) <= *budget => {
                 *budget -= u64::from(data);
                 self.credit(key, turn, data + overhead);
             }
             // What its window lets through is bounded by that.
-            Receive::Draining { budget: 0 } => self.credit_unread(turn, key),
-            Receive::Draining { .. } => {
+            Receive::Draining { budget: None } => self.credit_unread(turn, key),
+            Receive::Draining { budget: Some(_) } => {
                 stream.receive = Receive::Stopped;
                 self.note(Trip::BodyDrainMax.into());
                 self.stop_body(turn, key);
@@ -331,7 +333,7 @@ impl Connection {
         let bytes = bytes.min(stream.receive_window.unread());
         let increment = stream.receive_window.consume(bytes, size_max, turn.now);
         let is_of_use =
-            stream.is_read() || matches!(stream.receive, Receive::Draining { budget: 1.. });
+            stream.is_read() || matches!(stream.receive, Receive::Draining { budget: Some(_) });
         if let (Some(increment), true) = (increment, is_of_use) {
             self.encode_window_update(turn, key.id, increment);
         }
@@ -384,7 +386,7 @@ impl Connection {
         let max = self.limits.body_drain_max;
         let hopeless = stream.body_left.is_some_and(|left| left > max) || stream.failure.is_some();
         stream.receive = Receive::Draining {
-            budget: if hopeless { 0 } else { max },
+            budget: (!hopeless).then_some(max),
         };
         stream.due.drain = turn.now + self.limits.body_drain_timeout;
         let due = stream.due.drain;
