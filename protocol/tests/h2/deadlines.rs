@@ -287,8 +287,14 @@ fn an_aged_connection_leaves_and_is_cut_after_its_grace() {
         ),
         "{got:?}"
     );
+    assert_eq!(driver.connection.take_trip(), Some(Trip::MaxConnectionAge));
     driver.wait(30 * SECOND);
     assert_eq!(driver.connection.fate(), Fate::Abort);
+    assert_eq!(driver.connection.take_trip(), None, "one limit, one hit");
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::MaxConnectionAge)
+    );
 }
 
 #[test]

@@ -48,7 +48,8 @@ impl Connection {
     /// First the client is asked for no more requests; when the grace is over too, the connection is cut.
     fn aged(&mut self, turn: &mut Turn<'_>) {
         if std::mem::replace(&mut self.aged, true) {
-            return self.abort_with(Trip::MaxConnectionAge);
+            // Counted when it was asked to leave.
+            return self.abort(Trip::MaxConnectionAge.into());
         }
         self.trip = Some(Trip::MaxConnectionAge);
         self.leave(turn, EndReason::MaxConnectionAge);
