@@ -1,6 +1,6 @@
 //! Answers: their heads, their bodies under both windows, and whose turn it is.
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Seen};
 use crate::wire::{Got, request, reset, settings, window_update};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::settings::Id;
@@ -376,4 +376,26 @@ fn a_stream_that_others_have_filled_is_resumed() {
         resumed.push(key.id());
     }
     assert_eq!(resumed, [3, 5]);
+}
+
+/// A driver that writes in the background finds the output filled again whenever it looks at the input.
+#[test]
+fn a_client_is_heard_while_as_much_of_an_answer_waits_as_may() {
+    let mut driver = Driver::new();
+    let window = (1 << 31) - 1;
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, window)]));
+    driver.send(&window_update(0, window - 65_535));
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.respond(1, 200, BodyLength::Unknown);
+    let key = driver.key(1);
+    let mut pieces = 0;
+    while driver.connection.accepts_body(key) {
+        driver.body(1, &[b'x'; 10_000]);
+        driver.stall(0);
+        pieces += 1;
+        assert!(pieces < 100, "there is a bound");
+    }
+    let seen = driver.send(&reset(1, ErrorCode::CANCEL));
+    assert!(matches!(seen[..], [Seen::Reset(1, _)]), "{seen:?}");
 }

@@ -1,8 +1,9 @@
 //! Bodies on their way out: straight into the output where nothing is in their way, else through their stream's queue, whose
 //! turn comes as windows and priorities (RFC 9218) allow.
 //!
-//! What may wait is bounded three times: in the output by `LANNER_H2_MAX_SEND_BUFFER`, in all streams together by the same,
-//! and in each by `LANNER_RESPONSE_BUFFER`; but a stream with nothing waiting may always bring something, so that streams
+//! What may wait is bounded three times: in the output by half of `LANNER_H2_MAX_SEND_BUFFER`, in all streams together by the
+//! whole of it, and in each by `LANNER_RESPONSE_BUFFER`; the other half of the output is for answers to what comes in, which is
+//! looked at for as long as there is room for them. But a stream with nothing waiting may always bring something, so that streams
 //! which their client does not read stop nobody else.
 
 use super::*;
@@ -22,6 +23,7 @@ impl Connection {
         turn: &mut Turn<'_>,
         piece: Bytes,
     ) -> Result<(), ResponseError> {
+        let has_room = turn.output.len() < self.bodies_bytes_max();
         let Some(found) = self.streams.at_mut(stream) else {
             return Ok(());
         };
@@ -46,7 +48,7 @@ impl Connection {
             && bytes <= TURN_BYTES_MAX
             && bytes <= found.send_window.available() as usize
             && bytes <= self.send_window.available() as usize
-            && turn.output.len() < self.limits.h2_max_send_buffer
+            && has_room
             && self.schedule.is_empty();
         if !is_free {
             self.queue(stream, turn, piece, ends);
@@ -168,7 +170,8 @@ impl Connection {
     }
 
     fn flush_streams(&mut self, turn: &mut Turn<'_>) {
-        while turn.output.len() < self.limits.h2_max_send_buffer && !self.send_window.is_shut() {
+        let bytes_max = self.bodies_bytes_max();
+        while turn.output.len() < bytes_max && !self.send_window.is_shut() {
             let Some(place) = self.schedule.next_turn() else {
                 break;
             };
@@ -295,7 +298,7 @@ impl Connection {
                     .on_queued(now, queued as u64, unsent as u64, rate);
                 self.deadlines.set(Timer::ResponseRate, deadline);
             }
-            return self.may_flush() && unsent < self.limits.h2_max_send_buffer;
+            return self.may_flush() && unsent < self.bodies_bytes_max();
         }
         if self.deadlines.is_set(Timer::ResponseRate) {
             self.write_rate.clear();
@@ -309,6 +312,12 @@ impl Connection {
                 .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);
         }
         had_backlog || self.may_flush()
+    }
+
+    /// How full of bodies the output may be. A driver that writes in the background has it filled again whenever it looks, and a
+    /// client that takes a long answer as fast as it comes must still be heard.
+    fn bodies_bytes_max(&self) -> usize {
+        self.limits.h2_max_send_buffer / 2
     }
 
     /// Whether [`Connection::flush`] would move something: streams whose windows are shut wait for their client.
