@@ -1,14 +1,27 @@
 //! A client that reads like the wire: send these bytes, expect those.
 
+pub(crate) mod streams;
+
 use crate::server::PATIENCE;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One connection.
 pub(crate) struct Client<S = TcpStream> {
     pub(crate) stream: S,
     received: Vec<u8>,
+}
+
+/// What a client may speak over: TCP, or TLS over TCP.
+pub(crate) trait Socket: Read + Write {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
 }
 
 /// What a server answered.
@@ -98,6 +111,78 @@ impl Client {
     }
 }
 
+impl Client<Box<dyn Socket>> {
+    /// Does what need not wait.
+    fn at_once<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T {
+        self.stream.tcp().set_nonblocking(true).unwrap();
+        let done = what(self);
+        self.stream.tcp().set_nonblocking(false).unwrap();
+        done
+    }
+
+    /// Takes what is there already. Returns how the connection has ended, if it has.
+    pub(crate) fn take_what_is_there(&mut self) -> Option<End> {
+        self.at_once(|client| {
+            loop {
+                match client.fill() {
+                    Ok(0) => return Some(End::Closed),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                    Err(error) => return Some(broken(&error)),
+                }
+            }
+        })
+    }
+
+    /// Sends all of it and takes what comes meanwhile, so that no server waits for us while we wait for it. Returns how the
+    /// connection has ended, if it has.
+    pub(crate) fn converse(&mut self, mut bytes: &[u8]) -> Option<End> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let sent = self.at_once(|client| match bytes {
+                [] => client.stream.flush().map(|()| 0),
+                _ => client.stream.write(bytes),
+            });
+            match sent {
+                Ok(_) if bytes.is_empty() => return None,
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    assert!(Instant::now() < deadline, "the server takes nothing");
+                    if let Some(end) = self.take_what_is_there() {
+                        return Some(end);
+                    }
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+                // What it has said before may be there still.
+                Err(error) => return self.take_what_is_there().or(Some(broken(&error))),
+            }
+        }
+    }
+
+    /// Whether nothing has come that was not taken.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        let end = self.take_what_is_there();
+        end.is_none() && self.received.is_empty()
+    }
+
+    /// Goes away with a reset.
+    pub(crate) fn abort(self) {
+        let socket = socket2::SockRef::from(self.stream.tcp());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+/// The end that an error is. TLS calls it an unexpected end where the other side has not taken leave.
+fn broken(error: &io::Error) -> End {
+    let known = [
+        ErrorKind::ConnectionReset,
+        ErrorKind::BrokenPipe,
+        ErrorKind::UnexpectedEof,
+    ];
+    assert!(known.contains(&error.kind()), "{error}");
+    End::Reset
+}
+
 impl<S: Read + Write> Client<S> {
     pub(crate) fn over(stream: S) -> Self {
         Self {
@@ -157,7 +242,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    fn field_lines(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn field_lines(&mut self) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         loop {
             let line = self.line();
@@ -184,8 +269,14 @@ impl<S: Read + Write> Client<S> {
     /// A whole answer.
     pub(crate) fn answer(&mut self) -> Answer {
         let mut answer = self.head();
+        self.content(&mut answer);
+        answer
+    }
+
+    /// What follows the head of an answer.
+    pub(crate) fn content(&mut self, answer: &mut Answer) {
         if matches!(answer.status, 100..=199 | 204 | 304) {
-            return answer;
+            return;
         }
         if answer.field("transfer-encoding") == Some("chunked") {
             while let Some(piece) = self.chunk() {
@@ -199,7 +290,6 @@ impl<S: Read + Write> Client<S> {
             while self.fill().unwrap() > 0 {}
             answer.body = std::mem::take(&mut self.received);
         }
-        answer
     }
 
     /// A chunk, or `None` for the last one, behind which the trailers stand.
@@ -219,10 +309,7 @@ impl<S: Read + Write> Client<S> {
             match self.fill() {
                 Ok(0) => return (std::mem::take(&mut self.received), End::Closed),
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                    return (std::mem::take(&mut self.received), End::Reset);
-                }
-                Err(error) => panic!("{error}"),
+                Err(error) => return (std::mem::take(&mut self.received), broken(&error)),
             }
         }
     }

@@ -12,6 +12,7 @@ macro_rules! on_every_driver {
         $(#[$attribute])*
         fn $name($on: lanner_limits::Driver) $body
 
+        $(#[$attribute])*
         mod $name {
             use lanner_limits::Driver;
 

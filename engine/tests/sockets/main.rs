@@ -7,9 +7,12 @@
 
 #[macro_use]
 mod drivers;
+#[macro_use]
+mod way;
 
 mod abort;
 mod activation;
+mod agent;
 mod app;
 mod body;
 mod cap;
@@ -36,4 +39,7 @@ mod task;
 mod timeout;
 mod unix;
 mod upgrade;
+#[path = "../../../protocol/tests/h2/wire.rs"]
+#[allow(dead_code, reason = "tests of the protocol need more of it")]
+mod wire;
 mod worker;

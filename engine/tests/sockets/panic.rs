@@ -1,11 +1,12 @@
 //! An app that panics costs itself one answer, and nobody else anything.
 
 use crate::client::End;
-use crate::server::{Fixture, serve};
+use crate::server::Fixture;
+use crate::way::Way;
 use bytes::Bytes;
 use http_body::Frame;
 use lanner::{App, Count, Error, Overrides, Request, RequestView, Response};
-use lanner_limits::Driver;
+use lanner_protocol::h2::error_code::ErrorCode;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -113,6 +114,7 @@ impl App for Fragile {
                     let _: () = outcome?;
                     Ok(Response::text("unreachable"))
                 }
+                "/reads" => crate::app::sum(request).await,
                 _ => Ok(Response::text("well")),
             }
         }
@@ -130,7 +132,7 @@ fn panicking_handler() -> std::future::Ready<()> {
     panic!("before the handler's first await")
 }
 
-fn fragile(on: Driver) -> Fixture {
+fn fragile(way: Way) -> Fixture {
     // Somebody reads the log, so that what is logged is made into text.
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::sink)
@@ -144,89 +146,108 @@ fn fragile(on: Driver) -> Fixture {
             eprintln!("{info}");
         }
     }));
-    serve(on, |_| {}, Fragile)
+    way.serve(|_| {}, Fragile)
 }
 
-fn is_well(server: &Fixture, panics: u64) {
-    assert_eq!(server.connect().get("/").text(), "well");
+fn is_well(way: Way, server: &Fixture, panics: u64) {
+    assert_eq!(way.agent(server).get("/").text(), "well");
     server.until("every panic is counted", |counters| {
         counters.count(Count::Panics) == panics
     });
 }
 
-on_every_driver! {
-    fn a_panic_before_the_answer_is_a_500_and_the_connection_goes_on(on) {
-        let server = fragile(on);
-        let mut client = server.connect();
+in_every_way! {
+    fn a_panic_before_the_answer_is_a_500_and_the_connection_goes_on(way) {
+        let server = fragile(way);
+        let mut agent = way.agent(&server);
+        let waiting = agent.begin("/reads", &[]);
         for path in ["/before", "/first", "/after", "/drop", "/admit"] {
-            let answer = client.get(path);
+            let answer = agent.get(path);
             assert_eq!((answer.status, answer.closes()), (500, false), "{path}");
             assert!(!answer.text().contains("await"), "{path}: {}", answer.text());
         }
-        assert_eq!(client.get("/").text(), "well");
-        is_well(&server, 5);
+        // Neither did those that were under way beside it mind.
+        agent.finish(waiting);
+        assert_eq!(agent.answer(waiting).text(), "0 0");
+        assert_eq!(agent.get("/").text(), "well");
+        let connections = if way.is_http1() { 2 } else { 1 };
+        assert_eq!(server.counters().count(Count::Accepted), connections);
+        is_well(way, &server, 5);
     }
 
-    fn a_panic_within_the_answer_cuts_only_this_one_short(on) {
-        let server = fragile(on);
-        let mut other = server.connect();
-        assert_eq!(other.get("/").text(), "well");
-        let (bytes, end) = server.connect().ask("/body").rest();
-        assert!(end == End::Closed && !bytes.ends_with(b"0\r\n\r\n"), "cut short");
-        assert_eq!(other.get("/").text(), "well");
-        is_well(&server, 1);
-    }
-
-    fn a_body_that_panics_when_dropped_harms_nobody(on) {
-        let server = fragile(on);
-        let mut client = server.connect();
-        assert_eq!(client.get("/body-drop").text(), "begun");
-        is_well(&server, 1);
-        // Never polled, for HEAD wants none of it.
-        client.send("HEAD /body-drop HTTP/1.1\r\nhost: test\r\n\r\n");
-        assert_eq!(client.head().status, 200);
-        is_well(&server, 2);
-    }
-
-    fn a_future_that_panics_when_the_client_goes_away_harms_nobody(on) {
-        let server = fragile(on);
-        let mut client = server.connect();
-        client.ask("/pending-drop");
+    fn a_panic_within_the_answer_cuts_only_this_one_short(way) {
+        let server = fragile(way);
+        let mut agent = way.agent(&server);
+        let other = agent.begin("/reads", &[]);
         server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
-        client.reset();
-        server.until_open(0);
-        is_well(&server, 1);
+        let request = agent.ask("/body");
+        let cut = agent.cut(request);
+        match way.is_http1() {
+            true => assert_eq!(cut.end, Some(End::Closed)),
+            false => assert_eq!((cut.status, cut.code), (Some(200), Some(ErrorCode::INTERNAL_ERROR))),
+        }
+        assert!(agent.hears_nothing(other));
+        assert_eq!(agent.get("/").text(), "well");
+        agent.finish(other);
+        assert_eq!(agent.answer(other).text(), "0 0");
+        is_well(way, &server, 1);
+    }
+}
+
+in_both_versions! {
+    fn a_body_that_panics_when_dropped_harms_nobody(way) {
+        let server = fragile(way);
+        let mut agent = way.agent(&server);
+        assert_eq!(agent.get("/body-drop").text(), "begun");
+        is_well(way, &server, 1);
+        // Never polled, for HEAD wants none of it.
+        let request = agent.request("HEAD", "/body-drop", &[], true);
+        assert_eq!(agent.answer(request).status, 200);
+        is_well(way, &server, 2);
     }
 
-    fn an_error_that_panics_when_it_is_logged_is_a_500(on) {
-        let server = fragile(on);
-        assert_eq!(server.connect().get("/error").status, 500);
-        is_well(&server, server.counters().count(Count::Panics));
+    fn a_future_that_panics_when_the_client_goes_away_harms_nobody(way) {
+        let server = fragile(way);
+        let mut agent = way.agent(&server);
+        let (stays, request) = (agent.begin("/reads", &[]), agent.ask("/pending-drop"));
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 2);
+        agent.give_up(request);
+        is_well(way, &server, 1);
+        agent.finish(stays);
+        assert_eq!(agent.answer(stays).text(), "0 0");
     }
 
+    fn an_error_that_panics_when_it_is_logged_is_a_500(way) {
+        let server = fragile(way);
+        assert_eq!(way.agent(&server).get("/error").status, 500);
+        is_well(way, &server, server.counters().count(Count::Panics));
+    }
+}
+
+on_every_driver! {
     fn a_handler_of_an_upgraded_connection_that_panics_ends_it(on) {
-        let server = fragile(on);
+        let server = fragile(Way::http1(on));
         for (path, panics) in [("/upgrade", 1), ("/upgrade-later", 2)] {
             let mut client = server.connect();
             client.send(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"));
             client.rest();
             drop(client);
-            is_well(&server, panics);
+            is_well(Way::http1(on), &server, panics);
         }
     }
 
     fn a_task_that_panics_harms_nobody(on) {
-        let server = fragile(on);
+        let server = fragile(Way::http1(on));
         assert_eq!(server.connect().get("/task").text(), "well");
-        is_well(&server, 1);
+        is_well(Way::http1(on), &server, 1);
         assert_eq!(server.connect().get("/joined").status, 500);
-        is_well(&server, 2);
+        is_well(Way::http1(on), &server, 2);
     }
 
     fn blocking_work_that_panics_is_an_error_where_it_is_awaited(on) {
-        let server = fragile(on);
+        let server = fragile(Way::http1(on));
         assert_eq!(server.connect().get("/blocking").status, 500);
         assert_eq!(server.connect().get("/blocking").status, 500);
-        is_well(&server, 0);
+        is_well(Way::http1(on), &server, 0);
     }
 }

@@ -8,5 +8,5 @@ mod exchange;
 mod handshake;
 mod identity;
 mod names;
-mod party;
+pub(crate) mod party;
 mod reload;

@@ -1,13 +1,236 @@
 //! The end of a server: what was begun is finished, what is idle goes, and nothing lasts for ever.
 
+use crate::agent::Agent;
 use crate::app::{self, Gate};
 use crate::client::{Client, End};
-use crate::server::{limits, serve, start};
-use lanner::{EndReason, Request, Response, Trip};
+use crate::server::{Fixture, limits, serve, start};
+use crate::way::Way;
+use crate::wire::{self, Got};
+use lanner::{App, EndReason, Request, Response, Trip};
+use lanner_protocol::h2::error_code::ErrorCode;
+use lanner_protocol::h2::frame::{END_HEADERS, END_STREAM, HEADER_BYTES, Kind};
 use std::net::TcpStream;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// Whether nobody is let in any more.
+fn until_closed(server: &Fixture) {
+    let closed = || TcpStream::connect(server.address()).is_err();
+    crate::server::until(closed, || "the listener closes".into());
+}
+
+/// Waits at the gate, and then reads the body.
+fn waits(gate: &Gate) -> impl App + Clone + Send + Sync {
+    let gate = gate.clone();
+    move |request: Request| {
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            app::sum(request).await
+        }
+    }
+}
+
+in_every_way! {
+    fn idle_connections_are_closed_at_once(way) {
+        let mut server = way.serve(|_| {}, app::hello);
+        let mut agents: Vec<Agent> = (0..10).map(|_| way.agent(&server)).collect();
+        agents.iter_mut().for_each(|agent| drop(agent.get("/")));
+        let began = Instant::now();
+        server.handle().stop();
+        // One that was answered a moment ago lingers until its client has closed too.
+        for mut agent in agents {
+            agent.expect_end();
+        }
+        server.join();
+        assert!(began.elapsed() < Duration::from_secs(3));
+        assert_eq!(server.counters().ended(EndReason::ServerStopped), 10);
+        assert!(TcpStream::connect(server.address()).is_err());
+    }
+
+    fn what_is_in_flight_is_answered_and_closed(way) {
+        let gate = Gate::default();
+        let mut server = way.serve(|_| {}, waits(&gate));
+        let mut agent = way.agent(&server);
+        let asked = agent.ask("/");
+        let uploading = agent.begin("/", &[("content-length", "3")]);
+        agent.put(uploading, b"a");
+        gate.until_arrived(2);
+        server.handle().stop();
+        // The address is free while the last exchanges go on.
+        until_closed(&server);
+        assert!(agent.hears_nothing(asked));
+        gate.open();
+        agent.put(uploading, b"bc");
+        agent.finish(uploading);
+        for (request, expected) in [(asked, "0 0"), (uploading, "3 294")] {
+            let answer = agent.answer(request);
+            assert_eq!((answer.text(), answer.closes()), (expected, way.is_http1()));
+        }
+        agent.expect_end();
+        drop(agent);
+        server.join();
+    }
+
+    fn what_does_not_end_is_cut_at_the_deadline(way) {
+        let timeout = Duration::from_millis(200);
+        let mut server = way.serve(|limits| limits.shutdown_timeout = timeout, |_: Request| {
+            std::future::pending::<Result<Response, lanner::Error>>()
+        });
+        let mut agent = way.agent(&server);
+        agent.ask("/");
+        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 1);
+        let began = Instant::now();
+        server.handle().stop();
+        assert_eq!(agent.rest(), [End::Reset]);
+        assert!(began.elapsed() >= timeout);
+        drop(agent);
+        server.join();
+        assert_eq!(server.counters().ended(EndReason::AppShutdownTimeout), 1);
+        server.until_hits(Trip::ShutdownTimeout, 1);
+    }
+}
+
+in_both_versions! {
+    fn a_connection_fresh_from_accept_has_a_moment_for_its_request(way) {
+        let mut server = way.serve(|_| {}, app::hello);
+        let (asks, mut silent) = (server.connect(), server.connect());
+        server.until_open(2);
+        server.handle().stop();
+        until_closed(&server);
+        let mut asks = Agent::over(way, asks);
+        let answer = asks.get("/");
+        assert_eq!((answer.status, answer.closes()), (200, way.is_http1()));
+        asks.expect_end();
+        silent.expect_end();
+        drop((asks, silent));
+        server.join();
+    }
+
+    fn stop_now_resets_everybody(way) {
+        let mut server = way.serve(|_| {}, |request: Request| async move {
+            if request.path() == "/wait" {
+                std::future::pending::<()>().await;
+            }
+            Ok(Response::text("done"))
+        });
+        let (mut busy, mut idle) = (way.agent(&server), way.agent(&server));
+        busy.ask("/wait");
+        idle.get("/");
+        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 2);
+        // A graceful stop that waits, then a second signal.
+        server.handle().stop();
+        server.handle().stop_now();
+        assert_eq!(busy.rest(), [End::Reset]);
+        idle.rest();
+        drop((busy, idle));
+        server.join();
+    }
+}
+
+fn is_go_away(got: &Got) -> bool {
+    matches!(got, Got::GoAway { .. })
+}
+
+on_every_driver! {
+    fn http2_is_left_in_two_steps_and_no_request_is_lost_between_them(driver) {
+        for way in Way::both_of_http2(driver) {
+            let gate = Gate::default();
+            let mut server = way.serve(|_| {}, waits(&gate));
+            let mut agent = way.agent(&server);
+            let first = agent.post("/", b"abc");
+            gate.until_arrived(1);
+            agent.streams().answers_pings = false;
+            server.handle().stop();
+            let streams = agent.streams();
+            // RFC 9113 section 6.8: no stream is refused yet.
+            let said = streams.expect(is_go_away);
+            let Got::GoAway { last, code, .. } = said else { unreachable!() };
+            assert_eq!((last, code), ((1 << 31) - 1, ErrorCode::NO_ERROR));
+            let ping = streams.expect(|got| matches!(got, Got::Ping { ack: false, .. }));
+            let Got::Ping { payload, .. } = ping else { unreachable!() };
+            // What its client sent before it knew is served.
+            let second = agent.ask("/");
+            gate.until_arrived(2);
+            let streams = agent.streams();
+            streams.send(&wire::ping(true, payload));
+            let Got::GoAway { last, code, .. } = streams.expect(is_go_away) else { unreachable!() };
+            assert_eq!((last, code), (agent.stream(second), ErrorCode::NO_ERROR));
+            // And what it sends then is not looked at: neither answered nor an error, body and all.
+            let late = [agent.ask("/late"), agent.begin("/late", &[])];
+            agent.put(late[1], &[b'x'; 10_000]);
+            agent.finish(late[1]);
+            for late in late {
+                assert!(agent.hears_nothing(late));
+            }
+            gate.open();
+            assert_eq!(agent.answer(first).text(), "3 294");
+            assert_eq!(agent.answer(second).text(), "0 0");
+            agent.expect_end();
+            assert_eq!(gate.arrived(), 2);
+            drop(agent);
+            server.join();
+            assert_eq!(server.counters().ended(EndReason::ServerStopped), 1);
+        }
+    }
+
+    fn a_field_block_that_has_begun_when_http2_is_left_may_end(driver) {
+        for way in Way::both_of_http2(driver) {
+            let mut server = way.serve(|_| {}, app::target);
+            let mut agent = way.agent(&server);
+            agent.get("/");
+            let streams = agent.streams();
+            streams.answers_pings = false;
+            let (stream, bytes) = streams.request("GET", "/begun", &[], true);
+            // The same block in two frames: the header of HEADERS loses END_HEADERS and half of its length.
+            let block = &bytes[HEADER_BYTES..];
+            let (head, tail) = block.split_at(block.len() / 2);
+            streams.send(&wire::frame(Kind::HEADERS, END_STREAM, stream, head));
+            server.handle().stop();
+            streams.expect(is_go_away);
+            let ping = streams.expect(|got| matches!(got, Got::Ping { .. }));
+            let Got::Ping { payload, .. } = ping else { unreachable!() };
+            streams.send(&wire::frame(Kind::CONTINUATION, END_HEADERS, stream, tail));
+            streams.send(&wire::ping(true, payload));
+            let (mut answer, end) = streams.head(stream);
+            assert!(!end);
+            assert_eq!(streams.content(stream, &mut answer), Ok(()));
+            assert_eq!(answer.text(), "/begun");
+            agent.expect_end();
+            drop(agent);
+            server.join();
+        }
+    }
+
+    fn streams_that_do_not_end_are_cut_at_the_deadline_and_those_that_do_are_not(driver) {
+        for way in Way::both_of_http2(driver) {
+            let change = |limits: &mut lanner::Limits| limits.shutdown_timeout = Duration::from_millis(300);
+            let gate = Gate::default();
+            let waiting = gate.clone();
+            let mut server = way.serve(change, move |request: Request| {
+                let gate = waiting.clone();
+                async move {
+                    gate.pass().await;
+                    if request.path() == "/never" {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(Response::text("in time"))
+                }
+            });
+            let mut agent = way.agent(&server);
+            let (_never, ends) = (agent.ask("/never"), agent.ask("/"));
+            gate.until_arrived(2);
+            server.handle().stop();
+            gate.open();
+            assert_eq!(agent.answer(ends).text(), "in time");
+            assert_eq!(agent.rest(), [End::Reset]);
+            drop(agent);
+            server.join();
+            server.until_hits(Trip::ShutdownTimeout, 1);
+        }
+    }
+}
 
 on_every_driver! {
     fn what_was_queued_before_the_stop_is_served(on) {
@@ -62,52 +285,6 @@ on_every_driver! {
         server.join();
     }
 
-    fn idle_connections_are_closed_at_once(on) {
-        let mut server = serve(on, |_| {}, app::hello);
-        let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
-        clients.iter_mut().for_each(|client| drop(client.get("/")));
-        let began = Instant::now();
-        server.handle().stop();
-        // One that was answered a moment ago lingers until its client has closed too.
-        for mut client in clients {
-            client.expect_end();
-        }
-        server.join();
-        assert!(began.elapsed() < Duration::from_secs(3));
-        assert_eq!(server.counters().ended(EndReason::ServerStopped), 10);
-        assert!(TcpStream::connect(server.address()).is_err());
-    }
-
-    fn what_is_in_flight_is_answered_and_closed(on) {
-        let gate = Gate::default();
-        let waiting = gate.clone();
-        let mut server = serve(on, |_| {}, move |request: Request| {
-            let gate = waiting.clone();
-            async move {
-                gate.pass().await;
-                app::sum(request).await
-            }
-        });
-        let mut client = server.connect();
-        client.ask("/");
-        let mut uploading = server.connect();
-        uploading.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\na");
-        gate.until_arrived(2);
-        server.handle().stop();
-        // The address is free while the last exchanges go on.
-        crate::server::until(|| TcpStream::connect(server.address()).is_err(), || "the listener closes".into());
-        assert!(client.hears_nothing());
-        gate.open();
-        uploading.send("bc");
-        for (client, expected) in [(&mut client, "0 0"), (&mut uploading, "3 294")] {
-            let answer = client.answer();
-            assert_eq!((answer.text(), answer.closes()), (expected, true));
-            client.expect_end();
-        }
-        drop((client, uploading));
-        server.join();
-    }
-
     fn a_head_that_has_begun_may_end(on) {
         let mut server = serve(on, |_| {}, app::hello);
         let mut client = server.connect();
@@ -122,36 +299,6 @@ on_every_driver! {
         client.expect_end();
         drop((client, other));
         server.join();
-    }
-
-    fn a_connection_fresh_from_accept_has_a_moment_for_its_request(on) {
-        let mut server = serve(on, |_| {}, app::hello);
-        let (mut asks, mut silent) = (server.connect(), server.connect());
-        server.until_open(2);
-        server.handle().stop();
-        crate::server::until(|| TcpStream::connect(server.address()).is_err(), || "the listener closes".into());
-        let answer = asks.get("/");
-        assert_eq!((answer.status, answer.closes()), (200, true));
-        silent.expect_end();
-        drop((asks, silent));
-        server.join();
-    }
-
-    fn what_does_not_end_is_cut_at_the_deadline(on) {
-        let timeout = Duration::from_millis(200);
-        let mut server = serve(on, |limits| limits.shutdown_timeout = timeout, |_: Request| {
-            std::future::pending::<Result<Response, lanner::Error>>()
-        });
-        let mut client = server.connect();
-        client.ask("/");
-        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 1);
-        let began = Instant::now();
-        server.handle().stop();
-        assert_eq!(client.rest(), (Vec::new(), End::Reset));
-        assert!(began.elapsed() >= timeout);
-        server.join();
-        assert_eq!(server.counters().ended(EndReason::AppShutdownTimeout), 1);
-        server.until_hits(Trip::ShutdownTimeout, 1);
     }
 
     fn an_upgraded_connection_does_not_hold_up_the_end(on) {
@@ -207,25 +354,6 @@ on_every_driver! {
         late.expect_end();
         assert!(began.elapsed() >= delay);
         drop((early, late));
-        server.join();
-    }
-
-    fn stop_now_resets_everybody(on) {
-        let mut server = serve(on, |_| {}, |request: Request| async move {
-            if request.path() == "/wait" {
-                std::future::pending::<()>().await;
-            }
-            Ok(Response::text("done"))
-        });
-        let (mut busy, mut idle) = (server.connect(), server.connect());
-        busy.ask("/wait");
-        idle.get("/");
-        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 2);
-        // A graceful stop that waits, then a second signal.
-        server.handle().stop();
-        server.handle().stop_now();
-        assert_eq!(busy.rest(), (Vec::new(), End::Reset));
-        idle.rest();
         server.join();
     }
 

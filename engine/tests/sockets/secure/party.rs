@@ -1,7 +1,7 @@
 //! The two sides of a test: limits for a server with TLS, and a client that talks to it.
 
 use super::identity::{Authority, Identity};
-use crate::client::Client;
+use crate::client::{Client, Socket};
 use crate::server::{Fixture, PATIENCE, start};
 use lanner::{App, Limits, machine};
 use lanner_limits::{Driver, PemSource, Setting, Source};
@@ -14,9 +14,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The name that servers are asked for.
-pub(super) const NAME: &str = "a.test";
+pub(crate) const NAME: &str = "a.test";
 
-pub(super) type Tls<S = TcpStream> = StreamOwned<ClientConnection, S>;
+pub(crate) type Tls<S = TcpStream> = StreamOwned<ClientConnection, S>;
+
+impl Socket for Tls {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
+}
 
 /// The certificate of most servers.
 fn identity() -> &'static Identity {
@@ -25,7 +31,7 @@ fn identity() -> &'static Identity {
 }
 
 /// The settings of tests, with TLS.
-pub(super) fn limits(driver: Driver) -> Limits {
+pub(crate) fn limits(driver: Driver) -> Limits {
     limits_with(driver, &[("tls_cert", &identity().pem())])
 }
 
@@ -70,6 +76,10 @@ fn provider() -> CryptoProvider {
 
 /// A client's configuration that trusts the tests' authority. Clients that share one share their tickets.
 pub(super) fn trusting(shows: Option<&Identity>) -> Arc<ClientConfig> {
+    offering(shows, b"http/1.1")
+}
+
+fn offering(shows: Option<&Identity>, protocol: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(Authority::shared().certificate()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
@@ -82,7 +92,7 @@ pub(super) fn trusting(shows: Option<&Identity>) -> Arc<ClientConfig> {
             .with_client_auth_cert(vec![own.der()], own.key())
             .unwrap(),
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::in_memory_sessions(64);
     Arc::new(config)
 }
@@ -109,6 +119,25 @@ pub(super) fn connect_as(
     name: &str,
 ) -> Client<Tls> {
     secured(Client::connect(address).stream, config, name)
+}
+
+/// Shakes hands over a connection, and agrees on HTTP/2.
+pub(crate) fn agreed_on_http2(stream: TcpStream) -> Tls {
+    static SHARED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = SHARED.get_or_init(|| offering(None, b"h2"));
+    agreed(stream, config, b"h2")
+}
+
+/// The same for HTTP/1.1.
+pub(crate) fn agreed_on_http1(stream: TcpStream) -> Tls {
+    agreed(stream, shared(), b"http/1.1")
+}
+
+fn agreed(stream: TcpStream, config: &Arc<ClientConfig>, protocol: &[u8]) -> Tls {
+    let mut client = secured(stream, config, NAME);
+    client.shake();
+    assert_eq!(client.stream.conn.alpn_protocol(), Some(protocol));
+    client.stream
 }
 
 /// TLS over a connection.
