@@ -16,6 +16,96 @@ impl Drop for Guard {
     }
 }
 
+in_both_versions! {
+    fn a_reset_drops_the_apps_future_at_its_await(way) {
+        let (sender, events) = channel();
+        let server = way.serve(|_| {}, move |_: Request| {
+            let sender = sender.clone();
+            async move {
+                let _guard = Guard(sender);
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        agent.give_up(request);
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+        if way.is_http1() {
+            server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
+        } else {
+            agent.streams().settle();
+        }
+    }
+
+    fn a_task_learns_that_its_exchange_was_aborted(way) {
+        let (sender, events) = channel();
+        let server = way.serve(|_| {}, move |request: Request| {
+            let sender = sender.clone();
+            let aborted = request.aborted();
+            lanner::spawn_local(async move {
+                aborted.await;
+                sender.send("aborted").unwrap();
+            });
+            async move {
+                std::future::pending::<()>().await;
+                Ok(Response::text("never"))
+            }
+        });
+        let mut agent = way.agent(&server);
+        let (stays, request) = (agent.ask("/"), agent.ask("/"));
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 2);
+        assert!(events.try_recv().is_err());
+        agent.give_up(request);
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("aborted"));
+        // The other one was not.
+        assert!(agent.hears_nothing(stays) && events.try_recv().is_err());
+        agent.give_up(stays);
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("aborted"));
+    }
+
+    fn a_reset_in_the_middle_of_an_upload_fails_the_read(way) {
+        let (sender, events) = channel();
+        let server = way.serve(|_| {}, move |mut request: Request| {
+            let sender = sender.clone();
+            async move {
+                let _guard = Guard(sender);
+                request.body().collect().await?;
+                Ok(Response::text("whole"))
+            }
+        });
+        let mut agent = way.agent(&server);
+        let request = agent.begin("/", &[("content-length", "10")]);
+        agent.put(request, b"half");
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
+        agent.give_up(request);
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+        let request = agent.post("/", b"well");
+        assert_eq!(agent.answer(request).text(), "whole");
+    }
+
+    fn a_reset_while_an_answer_is_sent_ends_the_stream(way) {
+        let (sender, events) = channel();
+        let server = way.serve(|_| {}, move |_: Request| {
+            let guard = Guard(sender.clone());
+            async move { Ok(Response::stream(None, Endless(guard))) }
+        });
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        agent.head(request);
+        for _ in 0..100 {
+            agent.piece(request);
+        }
+        agent.give_up(request);
+        if !way.is_http1() {
+            // A client that does not read is not read from, and one that does is, however much comes.
+            agent.streams().settle();
+        }
+        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
+    }
+}
+
 on_every_driver! {
     fn a_close_that_the_client_asked_for_eats_no_answer_that_is_on_its_way(on) {
         let server = serve(on, |_| {}, |_: Request| async {
@@ -35,24 +125,6 @@ on_every_driver! {
         }
     }
 
-    fn a_reset_drops_the_apps_future_at_its_await(on) {
-        let (sender, events) = channel();
-        let server = serve(on, |_| {}, move |_: Request| {
-            let sender = sender.clone();
-            async move {
-                let _guard = Guard(sender);
-                std::future::pending::<()>().await;
-                Ok(Response::text("never"))
-            }
-        });
-        let mut client = server.connect();
-        client.ask("/");
-        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
-        client.reset();
-        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
-        server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
-    }
-
     fn a_reset_behind_pipelined_requests_is_noticed_too(on) {
         let (sender, events) = channel();
         let server = serve(on, |_| {}, move |_: Request| {
@@ -70,28 +142,6 @@ on_every_driver! {
         assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
         server.until_open(0);
         assert_eq!(server.counters().count(Count::Requests), 1);
-    }
-
-    fn a_task_learns_that_its_exchange_was_aborted(on) {
-        let (sender, events) = channel();
-        let server = serve(on, |_| {}, move |request: Request| {
-            let sender = sender.clone();
-            let aborted = request.aborted();
-            lanner::spawn_local(async move {
-                aborted.await;
-                sender.send("aborted").unwrap();
-            });
-            async move {
-                std::future::pending::<()>().await;
-                Ok(Response::text("never"))
-            }
-        });
-        let mut client = server.connect();
-        client.ask("/");
-        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
-        assert!(events.try_recv().is_err());
-        client.reset();
-        assert_eq!(events.recv_timeout(PATIENCE), Ok("aborted"));
     }
 
     fn every_task_that_asks_learns_of_the_abort(on) {
@@ -159,24 +209,6 @@ on_every_driver! {
         assert_eq!(client.head().status, 200);
     }
 
-    fn a_reset_in_the_middle_of_an_upload_fails_the_read(on) {
-        let (sender, events) = channel();
-        let server = serve(on, |_| {}, move |mut request: Request| {
-            let sender = sender.clone();
-            async move {
-                let _guard = Guard(sender);
-                request.body().collect().await?;
-                Ok(Response::text("whole"))
-            }
-        });
-        let mut client = server.connect();
-        client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nhalf");
-        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
-        client.reset();
-        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
-        server.until("the reason", |counters| counters.ended(EndReason::ConnectionReset) == 1);
-    }
-
     fn a_reset_behind_more_than_is_wanted_is_noticed(on) {
         let (go_on, gate) = channel();
         let gate = Arc::new(Mutex::new(gate));
@@ -214,19 +246,6 @@ on_every_driver! {
             server.until_open(1);
             requests = server.counters().count(Count::Requests);
         }
-    }
-
-    fn a_reset_while_an_answer_is_sent_ends_the_stream(on) {
-        let (sender, events) = channel();
-        let server = serve(on, |_| {}, move |_: Request| {
-            let guard = Guard(sender.clone());
-            async move { Ok(Response::stream(None, Endless(guard))) }
-        });
-        let mut client = server.connect();
-        client.ask("/").head();
-        client.take(100_000);
-        client.reset();
-        assert_eq!(events.recv_timeout(PATIENCE), Ok("dropped"));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::app::{self, Gate};
 use crate::client::Client;
 use crate::server::serve;
-use lanner::{Count, EndReason, Request, Response, Status};
+use lanner::{Count, EndReason, Request, Response};
 
 on_every_driver! {
     fn a_connection_serves_one_request_after_another(on) {
@@ -88,42 +88,6 @@ on_every_driver! {
             client.send([byte]);
         }
         assert_eq!(client.answer().text(), "3 294");
-    }
-
-    fn head_is_answered_without_a_body(on) {
-        let server = serve(on, |_| {}, |request: Request| async move {
-            match request.path() {
-                "/stream" => Ok(Response::stream(None, lanner::Body::empty())),
-                "/sized" => Ok(Response::stream(Some(5), crate::response::Pieces::of(["12345"]))),
-                _ => Ok(Response::text("Hello, World!")),
-            }
-        });
-        let mut client = server.connect();
-        for (path, field, value) in [
-            ("/", "content-length", "13"),
-            ("/stream", "transfer-encoding", "chunked"),
-            ("/sized", "content-length", "5"),
-        ] {
-            client.send(format!("HEAD {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
-            let head = client.head();
-            assert_eq!((head.status, head.field(field)), (200, Some(value)), "{path}");
-        }
-        assert_eq!(client.get("/").text(), "Hello, World!");
-    }
-
-    fn statuses_without_content_carry_none(on) {
-        let server = serve(on, |_| {}, |request: Request| async move {
-            let code = request.path()[1..].parse()?;
-            Ok(Response::text("not to be sent").with_status(Status::new(code).unwrap()))
-        });
-        let mut client = server.connect();
-        for path in ["/204", "/304"] {
-            let answer = client.get(path);
-            assert_eq!(answer.status.to_string(), path[1..]);
-            assert_eq!((answer.field("content-length"), answer.field("transfer-encoding")), (None, None));
-        }
-        assert_eq!(client.get("/205").text(), "");
-        assert_eq!(client.get("/200").text(), "not to be sent");
     }
 
     fn http10_closes_unless_it_asks_otherwise(on) {

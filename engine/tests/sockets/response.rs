@@ -1,11 +1,14 @@
 //! What an app may answer: streams, trailers, errors, and answers that cannot be sent as they are.
 
+use crate::agent::Cut;
 use crate::app;
 use crate::client::End;
 use crate::server::{serve, until};
+use crate::way::Way;
 use bytes::Bytes;
 use http_body::Frame;
 use lanner::{EndReason, Error, Request, Response, Status};
+use lanner_protocol::h2::error_code::ErrorCode;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,68 +78,186 @@ impl http_body::Body for Plenty {
     }
 }
 
-on_every_driver! {
-    fn a_stream_of_unknown_length_is_chunked(on) {
-        let server = serve(on, |_| {}, |_: Request| async {
+in_every_way! {
+    fn a_stream_of_unknown_length_ends_with_its_last_piece(way) {
+        let server = way.serve(|_| {}, |_: Request| async {
             Ok(Response::stream(None, Pieces::of(["Hello, ", "", "World!"])))
         });
-        let mut client = server.connect();
+        let mut agent = way.agent(&server);
         for _ in 0..2 {
-            let answer = client.get("/");
-            assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+            let answer = agent.get("/");
+            let coding = way.is_http1().then_some("chunked");
+            assert_eq!((answer.field("transfer-encoding"), answer.field("content-length")), (coding, None));
             assert_eq!(answer.text(), "Hello, World!");
             assert!(answer.trailers.is_empty());
         }
     }
 
-    fn a_stream_of_known_length_announces_it(on) {
-        let server = serve(on, |_| {}, |_: Request| async {
-            Ok(Response::stream(Some(13), Pieces::of(["Hello, ", "World!"])))
-        });
-        let mut client = server.connect();
-        for _ in 0..2 {
-            let answer = client.get("/");
-            assert_eq!(answer.field("content-length"), Some("13"));
-            assert_eq!(answer.text(), "Hello, World!");
-        }
-    }
-
-    fn trailers_follow_a_chunked_body(on) {
-        let server = serve(on, |_| {}, |_: Request| async {
+    fn trailers_follow_a_body_of_unknown_length(way) {
+        let server = way.serve(|_| {}, |_: Request| async {
             Ok(Response::stream(None, Pieces::of(["data"]).with_trailer("x-checksum", "42")))
         });
-        let mut client = server.connect();
+        let mut agent = way.agent(&server);
         for _ in 0..2 {
-            let answer = client.get("/");
+            let answer = agent.get("/");
             assert_eq!(answer.text(), "data");
             assert_eq!(answer.trailers, [("x-checksum".to_owned(), "42".to_owned())]);
         }
     }
 
-    fn a_body_longer_than_announced_is_cut_short(on) {
-        let server = serve(on, |_| {}, |_: Request| async {
-            Ok(Response::stream(Some(3), Pieces::of(["12", "34"])))
+    fn head_is_answered_without_a_body(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            match request.path() {
+                "/stream" => Ok(Response::stream(None, Pieces::of(["12345"]).with_trailer("x", "y"))),
+                "/sized" => Ok(Response::stream(Some(5), Pieces::of(["12345"]))),
+                _ => Ok(Response::text("Hello, World!")),
+            }
         });
-        let mut client = server.connect();
-        let (bytes, end) = client.ask("/").rest();
-        assert_eq!(end, End::Closed);
-        assert!(bytes.ends_with(b"\r\n\r\n12"));
-        server.until("the reason", |counters| {
-            counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+        let mut agent = way.agent(&server);
+        for (path, length) in [("/", Some("13")), ("/stream", None), ("/sized", Some("5"))] {
+            let request = agent.request("HEAD", path, &[], true);
+            let answer = agent.answer(request);
+            assert_eq!((answer.status, answer.field("content-length")), (200, length), "{path}");
+            let coding = (way.is_http1() && length.is_none()).then_some("chunked");
+            assert_eq!(answer.field("transfer-encoding"), coding, "{path}");
+            assert!(answer.body.is_empty() && answer.trailers.is_empty(), "{answer:?}");
+        }
+        assert_eq!(agent.get("/").text(), "Hello, World!");
+        assert_eq!(server.counters().count(lanner::Count::Accepted), 1);
+    }
+}
+
+in_both_versions! {
+    fn a_stream_of_known_length_announces_it(way) {
+        let server = way.serve(|_| {}, |_: Request| async {
+            Ok(Response::stream(Some(13), Pieces::of(["Hello, ", "World!"])))
         });
+        let mut agent = way.agent(&server);
+        for _ in 0..2 {
+            let answer = agent.get("/");
+            assert_eq!(answer.field("content-length"), Some("13"));
+            assert_eq!(answer.text(), "Hello, World!");
+        }
     }
 
-    fn a_body_shorter_than_announced_is_cut_short(on) {
-        let server = serve(on, |_| {}, |_: Request| async {
+    fn statuses_without_content_carry_none(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            let code = request.path()[1..].parse()?;
+            Ok(Response::text("not to be sent").with_status(Status::new(code).unwrap()))
+        });
+        let mut agent = way.agent(&server);
+        for path in ["/204", "/304"] {
+            let answer = agent.get(path);
+            assert_eq!((&answer.status.to_string()[..], answer.text()), (&path[1..], ""));
+            assert_eq!((answer.field("content-length"), answer.field("transfer-encoding")), (None, None));
+        }
+        assert_eq!(agent.get("/205").text(), "");
+        assert_eq!(agent.get("/200").text(), "not to be sent");
+        assert_eq!(server.counters().count(lanner::Count::Accepted), 1);
+    }
+
+    fn a_body_longer_than_announced_is_cut_short(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            if request.path() == "/fine" {
+                return Ok(Response::text("fine"));
+            }
+            Ok(Response::stream(Some(3), Pieces::of(["12", "34"])))
+        });
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        is_cut(way, &agent.cut(request), b"12");
+        assert_eq!(agent.get("/fine").text(), "fine");
+        if way.is_http1() {
+            server.until("the reason", |counters| {
+                counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+            });
+        }
+    }
+
+    fn a_body_shorter_than_announced_is_cut_short(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            if request.path() == "/fine" {
+                return Ok(Response::text("fine"));
+            }
             Ok(Response::stream(Some(5), Pieces::of(["12", "34"])))
         });
-        let mut client = server.connect();
-        let (bytes, end) = client.ask("/").rest();
-        assert_eq!(end, End::Closed);
-        assert!(bytes.ends_with(b"\r\n\r\n1234"));
-        server.until("the reason", |counters| {
-            counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        is_cut(way, &agent.cut(request), b"1234");
+        assert_eq!(agent.get("/fine").text(), "fine");
+        if way.is_http1() {
+            server.until("the reason", |counters| {
+                counters.ended(EndReason::ResponseContentLengthMismatch) == 1
+            });
+        }
+    }
+
+    fn an_app_that_fails_within_its_answer_leaves_it_without_an_end(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            if request.path() == "/whole" {
+                return Ok(Response::text("whole"));
+            }
+            Ok(Response::stream(None, Pieces::of(["begun"]).failing()))
         });
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        is_cut(way, &agent.cut(request), b"begun");
+        assert_eq!(agent.get("/whole").text(), "whole");
+    }
+
+    fn an_app_may_reset_instead_of_answering(way) {
+        let server = way.serve(|_| {}, |request: Request| async move {
+            match request.path() {
+                "/fine" => Ok(Response::text("fine")),
+                _ => Ok(Response::reset()),
+            }
+        });
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/");
+        let cut = agent.cut(request);
+        let (end, code) = match way.is_http1() {
+            true => (Some(End::Reset), None),
+            false => (None, Some(ErrorCode::CANCEL)),
+        };
+        assert_eq!((cut.status, cut.end, cut.code), (None, end, code));
+        assert_eq!(agent.get("/fine").text(), "fine");
+    }
+}
+
+/// An answer that was begun, of which so much came.
+#[track_caller]
+fn is_cut(way: Way, cut: &Cut, came: &[u8]) {
+    let (end, code) = match way.is_http1() {
+        true => (Some(End::Closed), None),
+        false => (None, Some(ErrorCode::INTERNAL_ERROR)),
+    };
+    assert_eq!((cut.status, cut.end, cut.code), (Some(200), end, code));
+    assert_eq!(cut.body, came);
+}
+
+on_every_driver! {
+    fn a_client_of_http2_that_takes_a_long_answer_is_answered_beside_it(driver) {
+        for way in Way::both_of_http2(driver) {
+            let server = way.serve(|_| {}, |request: Request| async move {
+                if request.path() == "/beside" {
+                    return Ok(Response::text("beside"));
+                }
+                // More than can come before the others are asked for.
+                Ok(Response::stream(None, Plenty { left: usize::MAX, taken: Arc::default() }))
+            });
+            let mut agent = way.agent(&server);
+            let long = agent.ask("/");
+            agent.head(long);
+            for _ in 0..100 {
+                agent.piece(long);
+            }
+            for _ in 0..3 {
+                assert_eq!(agent.get("/beside").text(), "beside");
+            }
+            agent.give_up(long);
+            agent.streams().settle();
+            assert_eq!(agent.get("/beside").text(), "beside");
+        }
     }
 
     fn an_app_that_fails_within_its_answer_leaves_it_without_an_end_and_those_before_it_whole(on) {
@@ -157,13 +278,6 @@ on_every_driver! {
         server.until("the reason", |counters| {
             counters.ended(EndReason::ErrorAfterStartingResponse) == 2
         });
-    }
-
-    fn an_app_may_reset_instead_of_answering(on) {
-        let server = serve(on, |_| {}, |_: Request| async { Ok(Response::reset()) });
-        let mut client = server.connect();
-        assert_eq!(client.ask("/").rest(), (Vec::new(), End::Reset));
-        server.until("the reason", |counters| counters.ended(EndReason::AbortedByApp) == 1);
     }
 
     fn an_error_is_a_500_that_tells_the_client_nothing(on) {
