@@ -19,6 +19,7 @@ mod cap;
 mod child;
 mod churn;
 mod client;
+mod conversations;
 mod exchange;
 mod inflight;
 mod listener;

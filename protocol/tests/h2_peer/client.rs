@@ -1,6 +1,6 @@
 //! One exchange as the `h2` crate does it.
 
-use crate::exchange::{End, Exchange, Lines, content};
+use super::exchange::{End, Exchange, Lines, content};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
