@@ -6,22 +6,27 @@
 //! - [`window`]: flow control, both ways;
 //! - [`priority`]: whose turn it is to send (RFC 9218);
 //! - [`flood`]: budgets for what is legal frame by frame and an attack a thousand times;
-//! - [`error_code`]: what a peer is told.
+//! - [`error_code`]: what a peer is told;
+//! - `reader`, `terms`, `streams` and [`Fault`]: what is the same for a server's half and a client's (`crate::client::http2`).
 //!
-//! All but the first are plain values that know nothing of one another; which frame may come in which state is the connection's
+//! All but the first are plain values that know little of one another; which frame may come in which state is the connection's
 //! to say.
 
 mod connection;
 pub mod error_code;
+mod fault;
 pub mod flood;
 pub mod frame;
 pub mod priority;
+pub(crate) mod reader;
 pub(crate) mod request;
 pub mod settings;
 mod stream;
-mod streams;
+pub(crate) mod streams;
+pub(crate) mod terms;
 pub mod window;
 
 pub use connection::{Connection, Event, Offence, Step};
+pub use fault::Fault;
 pub use request::Malformed;
 pub use stream::{Reset, StreamKey};

@@ -36,43 +36,19 @@ pub use requesting::Prepared;
 pub use crate::h2::StreamKey;
 
 use super::{Response, SendError, Turn};
+use crate::h2::Fault;
 use crate::h2::error_code::ErrorCode;
 use crate::h2::flood::Flood;
 use crate::h2::frame;
-use crate::h2::settings::{OwnSettings, PeerSettings, Settings, Side};
+use crate::h2::reader::Reader;
+use crate::h2::settings::{Settings, Side};
+use crate::h2::streams::Streams;
+use crate::h2::terms::Terms;
 use crate::h2::window::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
-use crate::hpack::{Decoder, Encoder, TABLE_BYTES_INITIAL};
 use lanner_limits::{Limits, Moment, Trip};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use stream::{Receive, Stream, Streams};
-
-/// Where the next byte of input belongs.
-#[derive(Debug)]
-enum Input {
-    /// To a frame's header, or to a frame that is to be there as a whole.
-    Frame,
-    /// To a DATA frame that is handed on as it comes.
-    Data(DataFrame),
-}
-
-/// What is left of a DATA frame.
-#[derive(Clone, Copy, Debug)]
-struct DataFrame {
-    /// Whose it is; none where nobody wants it, and then it is credited already.
-    stream: Option<StreamKey>,
-    data: u32,
-    padding: u32,
-    end_stream: bool,
-}
-
-/// A field block of which CONTINUATION is still to come.
-#[derive(Debug)]
-struct Block {
-    stream: u32,
-    end_stream: bool,
-    bytes: Vec<u8>,
-}
+use stream::{Receive, Stream};
 
 /// One connection to a server. The module's documentation gives the order of calls.
 ///
@@ -80,13 +56,9 @@ struct Block {
 /// [`Event::Data`] and not yet as consumed, and what is left of the DATA frame under way.
 pub struct Connection {
     limits: Rc<Limits>,
-    input: Input,
-    block: Option<Block>,
-    streams: Streams,
-    decoder: Decoder,
-    encoder: Encoder,
-    own: OwnSettings,
-    peer: PeerSettings,
+    reader: Reader,
+    streams: Streams<Stream>,
+    terms: Terms,
     flood: Flood,
     receive_window: ReceiveWindow,
     send_window: SendWindow,
@@ -110,7 +82,6 @@ pub struct Connection {
     /// A PING of ours is not answered.
     pinged: bool,
     heard: Moment,
-    settings_due: Moment,
     head_due: Moment,
     ping_due: Moment,
     /// Bytes ever queued in the output.
@@ -120,7 +91,7 @@ pub struct Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("input", &self.input)
+            .field("reader", &self.reader)
             .field("streams", &self.streams.count())
             .field("next_stream", &self.next_stream)
             .field("leaving", &self.leaving)
@@ -145,13 +116,9 @@ impl Connection {
             .h2_ping_interval
             .map_or(Moment::MAX, |interval| now + interval);
         Self {
-            input: Input::Frame,
-            block: None,
-            streams: Streams::new(limits.h2_max_streams as usize),
-            decoder: Decoder::new(TABLE_BYTES_INITIAL),
-            encoder: Encoder::new(limits.h2_hpack_encoder_table),
-            own: OwnSettings::new(own),
-            peer: PeerSettings::new(Side::Server),
+            reader: Reader::new(limits.h2_max_frame, 2 * limits.max_header_bytes),
+            streams: Streams::new(),
+            terms: Terms::new(&limits, own, Side::Server),
             flood: Flood::new(&limits, now),
             receive_window: ReceiveWindow::new(WINDOW_DEFAULT, now),
             send_window: SendWindow::new(WINDOW_DEFAULT),
@@ -167,7 +134,6 @@ impl Connection {
             failed: None,
             pinged: false,
             heard: now,
-            settings_due: Moment::MAX,
             head_due: Moment::MAX,
             ping_due,
             output_bytes: 0,
@@ -188,7 +154,7 @@ impl Connection {
     /// How many streams may be open together.
     #[must_use]
     pub fn streams_max(&self) -> usize {
-        let theirs = self.peer.values().max_streams.unwrap_or(u32::MAX);
+        let theirs = self.terms.peer.values().max_streams.unwrap_or(u32::MAX);
         // Places have 16 bits.
         theirs.min(self.limits.h2_max_streams).min(1 << 16) as usize
     }
@@ -235,7 +201,7 @@ impl Connection {
     /// acknowledged, a frame that is not complete, silence.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        let at = self.settings_due.min(self.head_due).min(self.ping_due);
+        let at = self.terms.due.min(self.head_due).min(self.ping_due);
         (at < Moment::MAX).then_some(at)
     }
 
@@ -254,9 +220,7 @@ impl Connection {
         self.greeted = true;
         let out = turn.output.tail();
         out.extend_from_slice(frame::PREFACE);
-        if self.own.poll_send(turn.now, out) {
-            self.settings_due = turn.now + self.limits.header_timeout;
-        }
+        self.terms.send(&self.limits, turn.now, out);
         if let Some(increment) = self.receive_window.widen(self.limits.h2_conn_window) {
             frame::encode_window_update(0, increment, out);
         }
@@ -265,9 +229,10 @@ impl Connection {
     /// A stream is over on both sides.
     #[inline]
     fn remove(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
-        if let Some(mut stream) = self.streams.remove(key) {
+        if let Some(stream) = self.streams.at_mut(key) {
             self.flood.data_discarded(&mut stream.small_data);
         }
+        self.streams.remove(key);
         if self.leaving {
             self.leave_if_done(turn);
         }

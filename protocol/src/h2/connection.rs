@@ -22,30 +22,31 @@ mod blocks;
 mod bodies;
 mod closing;
 mod control;
-mod fault;
 mod heads;
 mod receiving;
 mod sending;
 mod timing;
 
 use super::error_code::ErrorCode;
+use super::fault::Fault;
 use super::flood::Flood;
 use super::frame::{self, Preface};
 use super::priority::{Priority, Schedule};
-use super::settings::{OwnSettings, PeerSettings, Settings, Side};
+use super::reader::Reader;
+use super::settings::{Settings, Side};
 use super::stream::{End, Receive, Reset, Stream, StreamDeadlines, StreamKey, Transmit};
 use super::streams::Streams;
+use super::terms::Terms;
 use super::window::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
 use crate::connection::{Fate, Overrides, Turn, with_jitter};
 use crate::end_reason::EndReason;
 use crate::fields::{ContentType, Fields};
 use crate::head::Head;
-use crate::hpack::{Decoder, Encoder, TABLE_BYTES_INITIAL};
+use crate::hpack::Encoder;
 use crate::refusal::Refusal;
 use crate::response::{BodyLength, ResponseError, ResponseHead};
 use crate::status::Status;
 use bytes::Bytes;
-use fault::Fault;
 use heads::Heads;
 use lanner_limits::{Deadlines, Limits, Moment, Timer, Trip, WriteRate};
 use std::collections::VecDeque;
@@ -59,34 +60,6 @@ const EARLY_PRIORITIES_MAX: usize = 32;
 
 /// How long a connection is idle before its tables are given back. Bursts of requests come closer together.
 const RELEASE_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// Where the next byte of input belongs.
-#[derive(Debug)]
-enum Input {
-    Preface(Preface),
-    /// To a frame's header, or to a frame that is to be there as a whole.
-    Frame,
-    /// To a DATA frame that is handed on as it comes.
-    Data(DataFrame),
-}
-
-/// What is left of a DATA frame.
-#[derive(Clone, Copy, Debug)]
-struct DataFrame {
-    /// Whose it is; none where nobody wants it.
-    stream: Option<StreamKey>,
-    data: u32,
-    padding: u32,
-    end_stream: bool,
-}
-
-/// A field block of which CONTINUATION is still to come.
-#[derive(Debug)]
-struct Block {
-    stream: u32,
-    end_stream: bool,
-    bytes: Vec<u8>,
-}
 
 /// How far we have come in leaving (section 6.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,15 +108,13 @@ struct LastAnswer {
 /// `Open`, and there are no streams once it is something else.
 pub struct Connection {
     limits: Rc<Limits>,
-    input: Input,
-    block: Option<Block>,
-    streams: Streams,
+    /// Until it has come.
+    preface: Option<Preface>,
+    reader: Reader,
+    streams: Streams<Stream>,
     schedule: Schedule,
-    decoder: Decoder,
-    encoder: Encoder,
     heads: Heads,
-    own: OwnSettings,
-    peer: PeerSettings,
+    terms: Terms,
     flood: Flood,
     receive_window: ReceiveWindow,
     send_window: SendWindow,
@@ -159,7 +130,6 @@ pub struct Connection {
     speaks_priorities: bool,
     deadlines: Deadlines,
     streams_due: Moment,
-    settings_due: Moment,
     ping_due: Moment,
     release_due: Moment,
     ping: Ping,
@@ -192,7 +162,7 @@ pub struct Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("input", &self.input)
+            .field("reader", &self.reader)
             .field("streams", &self.streams.count())
             .field("last_stream", &self.last_stream)
             .field("leaving", &self.leaving)
@@ -220,15 +190,15 @@ impl Connection {
             ..Settings::of_server(&limits)
         };
         Self {
-            input: Input::Preface(Preface::new()),
-            block: None,
-            streams: Streams::default(),
+            preface: Some(Preface::new()),
+            reader: Reader::new(
+                limits.h2_max_frame,
+                2 * (limits.max_request_line + limits.max_header_bytes),
+            ),
+            streams: Streams::new(),
             schedule: Schedule::new(),
-            decoder: Decoder::new(TABLE_BYTES_INITIAL),
-            encoder: Encoder::new(limits.h2_hpack_encoder_table),
             heads: Heads::default(),
-            own: OwnSettings::new(own),
-            peer: PeerSettings::new(Side::Client),
+            terms: Terms::new(&limits, own, Side::Client),
             flood: Flood::new(&limits, now),
             receive_window: ReceiveWindow::new(WINDOW_DEFAULT, now),
             send_window: SendWindow::new(WINDOW_DEFAULT),
@@ -241,7 +211,6 @@ impl Connection {
             speaks_priorities: false,
             deadlines,
             streams_due: Moment::MAX,
-            settings_due: Moment::MAX,
             ping_due,
             release_due: Moment::MAX,
             ping: Ping::None,
@@ -278,9 +247,9 @@ impl Connection {
     pub fn offer_connect_protocol(&mut self) {
         let wanted = Settings {
             connect_protocol: true,
-            ..*self.own.wanted()
+            ..*self.terms.own.wanted()
         };
-        self.own.want(wanted);
+        self.terms.own.want(wanted);
     }
 
     /// Says whether windows may grow beyond what they begin with: not while memory is short.
@@ -299,7 +268,7 @@ impl Connection {
     pub fn deadline(&self) -> Option<Moment> {
         let at = self
             .streams_due
-            .min(self.settings_due)
+            .min(self.terms.due)
             .min(self.ping_due)
             .min(self.release_due);
         let at = self
@@ -332,7 +301,7 @@ impl Connection {
 
     /// Whether no request is there, not even in part.
     pub fn awaits_request(&self) -> bool {
-        self.streams.count() == 0 && self.block.is_none() && self.fate == Fate::Open
+        self.streams.count() == 0 && !self.reader.is_in_block() && self.fate == Fate::Open
     }
 
     /// Whether it only waits for the client to take its last answer and close.

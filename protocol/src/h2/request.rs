@@ -5,10 +5,9 @@
 
 pub(crate) mod field;
 mod malformed;
-mod trailers;
+pub(crate) mod trailers;
 
 pub use malformed::Malformed;
-pub(crate) use trailers::TrailerFields;
 
 use super::priority::Priority;
 use crate::field::{FieldSpan, is_named, is_token, list};

@@ -125,7 +125,6 @@ pub(super) enum End {
 /// its own window lets something of that through. An end waits only behind what is queued.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) id: u32,
     pub(super) receive: Receive,
     pub(super) transmit: Transmit,
     pub(super) end: End,

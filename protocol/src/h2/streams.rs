@@ -1,47 +1,64 @@
-//! The streams of one connection that exist now, and those that we reset a moment ago.
+//! The streams of one connection that exist now, and those that we reset a moment ago. What is kept of a stream is each side's
+//! own.
 
-use super::stream::{Stream, StreamKey};
+use super::stream::StreamKey;
 use std::collections::VecDeque;
 
 /// Ids looked at together: the compiler compares them in two instructions.
 const IDS_TOGETHER: usize = 8;
 
-/// How many streams are remembered that we ended while the client's half was open. Frames of theirs may be on their way;
-/// frames of a stream forgotten are taken for those of one that the client itself had ended. More than any client may have open.
+/// How many streams are remembered that we ended while the peer's half was open. Frames of theirs may be on their way; frames of
+/// a stream forgotten are taken for those of one that the peer itself had ended. More than any peer may have open.
 const RESETS_KEPT: usize = 1_024;
 
 /// The table of streams. Places are given from 0 upwards and used again, so it is as long as most streams ever were
 /// open together.
 ///
 /// Invariant: `ids` and `slots` are equally long; an id is 0 where its place is free, and then the place is in `free`.
-#[derive(Debug, Default)]
-pub(super) struct Streams {
+#[derive(Debug)]
+pub(crate) struct Streams<S> {
     ids: Vec<u32>,
-    slots: Vec<Option<Stream>>,
+    slots: Vec<Option<Slot<S>>>,
     free: Vec<u16>,
     resets: VecDeque<u32>,
 }
 
-impl Streams {
+#[derive(Debug)]
+struct Slot<S> {
+    id: u32,
+    stream: S,
+}
+
+impl<S> Streams<S> {
+    /// A table without streams.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ids: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            resets: VecDeque::new(),
+        }
+    }
+
     /// How many there are.
     #[inline]
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.ids.len() - self.free.len()
     }
 
     /// Adds a stream. There are at most as many as `LANNER_H2_MAX_STREAMS` allows, which 16 bits hold.
     #[inline]
-    pub(super) fn insert(&mut self, stream: Stream) -> StreamKey {
-        let id = stream.id;
+    pub(crate) fn insert(&mut self, id: u32, stream: S) -> StreamKey {
+        let slot = Some(Slot { id, stream });
         let place = match self.free.pop() {
             Some(place) => {
                 self.ids[usize::from(place)] = id;
-                self.slots[usize::from(place)] = Some(stream);
+                self.slots[usize::from(place)] = slot;
                 place
             }
             None => {
                 self.ids.push(id);
-                self.slots.push(Some(stream));
+                self.slots.push(slot);
                 (self.ids.len() - 1) as u16
             }
         };
@@ -50,7 +67,7 @@ impl Streams {
 
     /// The stream of this number.
     #[inline]
-    pub(super) fn find(&self, id: u32) -> Option<StreamKey> {
+    pub(crate) fn find(&self, id: u32) -> Option<StreamKey> {
         let (groups, rest) = self.ids.as_chunks::<IDS_TOGETHER>();
         let base = groups
             .iter()
@@ -72,23 +89,19 @@ impl Streams {
     }
 
     #[inline]
-    pub(super) fn at(&self, key: StreamKey) -> Option<&Stream> {
-        self.slots
-            .get(key.place())?
-            .as_ref()
-            .filter(|stream| stream.id == key.id)
+    pub(crate) fn at(&self, key: StreamKey) -> Option<&S> {
+        let slot = self.slots.get(key.place())?.as_ref()?;
+        (slot.id == key.id).then_some(&slot.stream)
     }
 
     #[inline]
-    pub(super) fn at_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
-        self.slots
-            .get_mut(key.place())?
-            .as_mut()
-            .filter(|stream| stream.id == key.id)
+    pub(crate) fn at_mut(&mut self, key: StreamKey) -> Option<&mut S> {
+        let slot = self.slots.get_mut(key.place())?.as_mut()?;
+        (slot.id == key.id).then_some(&mut slot.stream)
     }
 
     /// The key of whoever has this place.
-    pub(super) fn key_at(&self, place: usize) -> Option<StreamKey> {
+    pub(crate) fn key_at(&self, place: usize) -> Option<StreamKey> {
         let id = *self.ids.get(place)?;
         (id != 0).then_some(StreamKey {
             id,
@@ -97,13 +110,13 @@ impl Streams {
     }
 
     /// How many places there are to look at.
-    pub(super) fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         self.ids.len()
     }
 
     /// Takes a stream out.
     #[inline]
-    pub(super) fn remove(&mut self, key: StreamKey) -> bool {
+    pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         if self.at(key).is_none() {
             return false;
         }
@@ -114,12 +127,12 @@ impl Streams {
     }
 
     /// Every stream.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.slots.iter_mut().flatten()
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.slots.iter_mut().flatten().map(|slot| &mut slot.stream)
     }
 
     /// We ended a stream of which more may be on its way.
-    pub(super) fn remember_reset(&mut self, id: u32) {
+    pub(crate) fn remember_reset(&mut self, id: u32) {
         if self.resets.len() == RESETS_KEPT {
             self.resets.pop_front();
         }
@@ -127,17 +140,17 @@ impl Streams {
     }
 
     /// Whether more of a stream that is gone may be on its way.
-    pub(super) fn was_reset(&self, id: u32) -> bool {
+    pub(crate) fn was_reset(&self, id: u32) -> bool {
         self.resets.contains(&id)
     }
 
-    /// The client has ended its half too: nothing more comes.
-    pub(super) fn forget_reset(&mut self, id: u32) {
+    /// The peer has ended its half too: nothing more comes.
+    pub(crate) fn forget_reset(&mut self, id: u32) {
         self.resets.retain(|each| *each != id);
     }
 
     /// Gives memory back, of a table that is empty.
-    pub(super) fn release_memory(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         if self.count() == 0 {
             (self.ids, self.slots, self.free) = (Vec::new(), Vec::new(), Vec::new());
             self.resets.shrink_to_fit();

@@ -116,7 +116,23 @@ impl Decoder {
         })
     }
 
-    /// The same for whoever judges fields: `report` says whether this name with this value is in order, whatever else is in
+    /// Reads a block that nobody wants, for what it does to the table. Nothing is copied or reported, and `text` is empty
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn pass_over(&mut self, block: &[u8], text: &mut Vec<u8>) -> Result<(), Fault> {
+        const UNWANTED: Bounds = Bounds {
+            list_bytes_max: 0,
+            field_bytes_max: 0,
+            fields_max: 0,
+        };
+        self.decode(block, &UNWANTED, text, |_, _| {})?;
+        text.clear();
+        Ok(())
+    }
+
+    /// As [`Decoder::decode`], for whoever judges fields: `report` says whether this name with this value is in order, whatever else is in
     /// the block. A field of the table of which that was said once comes with [`Field::judged`] from then on, and need not be
     /// looked at again.
     ///

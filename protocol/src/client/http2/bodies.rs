@@ -2,7 +2,7 @@
 
 use super::receiving::Taken;
 use super::*;
-use crate::h2::frame::{END_STREAM, FrameFault, FrameHeader, HEADER_BYTES, PADDED};
+use crate::h2::reader::DataHeader;
 use crate::h2::request::Malformed;
 
 impl Connection {
@@ -11,88 +11,51 @@ impl Connection {
     pub(super) fn receive_data_header(
         &mut self,
         turn: &mut Turn<'_>,
-        header: FrameHeader,
-        rest: &[u8],
-    ) -> Result<Taken, Error> {
-        let (prefix, padding) = if header.has(PADDED) {
-            let Some(padding) = rest.first() else {
-                return Ok(Taken::None);
-            };
-            (1, u32::from(*padding))
-        } else {
-            (0, 0)
-        };
-        let data = (header.length - prefix)
-            .checked_sub(padding)
-            .ok_or(FrameFault::DataPadding)?;
-        let end_stream = header.has(END_STREAM);
+        header: DataHeader,
+    ) -> Result<Option<Event>, Fault> {
         // Section 6.9: the connection's window counts in any case.
-        self.receive_window
-            .receive(header.length)
-            .map_err(|_| Error::WindowExceeded)?;
-        let mut frame = DataFrame {
-            stream: None,
-            data,
-            padding,
-            end_stream,
-        };
-        match self.streams.find(header.stream) {
-            Some(key) => {
-                if self.begin_data(turn, key, header.length, &frame)? {
-                    frame.stream = Some(key);
-                }
+        self.receive_window.receive(header.flow_bytes)?;
+        let found = self.streams.find(header.stream);
+        let stream = match found {
+            Some(key) => self.count_data(turn, key, header)?.then_some(key),
+            None => {
+                self.receive_late(turn.now, header.stream, header.end_stream)?;
+                None
             }
-            None => self.pass_over_data(turn, header.stream, end_stream)?,
+        };
+        if stream.is_none() {
+            self.credit_connection(turn, header.flow_bytes);
         }
-        if frame.stream.is_none() {
-            self.credit_connection(turn, header.length);
-        }
-        self.head_due = Moment::MAX;
-        Ok(self.go_on(turn, frame, HEADER_BYTES + prefix as usize))
+        self.reader.begin_data(header, stream);
+        // There is no content to end the body with.
+        let ended = stream.filter(|_| header.end_stream && header.data == 0);
+        Ok(ended.map(|stream| {
+            self.receive_end(turn, stream);
+            let trailers = false;
+            Event::End { stream, trailers }
+        }))
     }
 
-    /// DATA of a stream that is not open.
-    #[cold]
-    fn pass_over_data(
-        &mut self,
-        turn: &mut Turn<'_>,
-        stream: u32,
-        end_stream: bool,
-    ) -> Result<(), Error> {
-        if self.is_idle(stream) {
-            return Err(Error::IdleStream);
-        }
-        if !self.streams.was_reset(stream) {
-            return Err(Error::ClosedStream);
-        }
-        self.flood.control(turn.now)?;
-        if end_stream {
-            self.streams.forget_reset(stream);
-        }
-        Ok(())
-    }
-
-    /// Counts a frame of `length` bytes. False if nobody wants it, and its stream is reset then.
+    /// Counts a frame. False if nobody wants it, and its stream is reset then.
     #[inline]
-    fn begin_data(
+    fn count_data(
         &mut self,
         turn: &mut Turn<'_>,
         key: StreamKey,
-        length: u32,
-        frame: &DataFrame,
-    ) -> Result<bool, Error> {
+        header: DataHeader,
+    ) -> Result<bool, Fault> {
         let Some(stream) = self.streams.at_mut(key) else {
             return Ok(false);
         };
+        let (data, ends) = (u64::from(header.data), header.end_stream);
         let reason = match &mut stream.receive {
             // Section 8.1: a message begins with its head.
             Receive::Head => Some(Reset::OutOfOrder),
             Receive::Closed => Some(Reset::FrameAfterEnd),
             Receive::Body { left } => {
-                let data = u64::from(frame.data);
-                if stream.receive_window.receive(length).is_err() {
+                if stream.receive_window.receive(header.flow_bytes).is_err() {
                     Some(Reset::Window)
-                } else if left.is_some_and(|left| left < data || frame.end_stream && left > data) {
+                } else if left.is_some_and(|left| left < data || ends && left > data) {
                     Some(Malformed::ContentLength.into())
                 } else {
                     *left = left.map(|left| left - data);
@@ -102,48 +65,27 @@ impl Connection {
         };
         if let Some(reason) = reason {
             self.reset_by_fault(turn, key, reason);
-            if frame.end_stream {
+            if ends {
                 self.streams.forget_reset(key.id);
             }
             return Ok(false);
         }
-        self.flood.data_received(
-            &mut stream.small_data,
-            frame.data,
-            frame.end_stream,
-            turn.now,
-        )?;
-        let overhead = length - frame.data;
+        self.flood
+            .data_received(&mut stream.small_data, header.data, ends, turn.now)?;
+        let overhead = header.flow_bytes - header.data;
         if overhead > 0 {
             self.credit(turn, key, overhead);
         }
         Ok(true)
     }
 
-    /// Content of the DATA frame under way, or its padding.
+    /// Content of the DATA frame under way, or its padding, which begins at `from` in all of the input.
     #[inline]
-    pub(super) fn receive_data(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut frame: DataFrame,
-        input: &[u8],
-    ) -> Taken {
-        if input.is_empty() {
-            return Taken::None;
-        }
-        if frame.data == 0 {
-            let count = input.len().min(frame.padding as usize);
-            frame.padding -= count as u32;
-            return self.go_on(turn, frame, count);
-        }
-        let count = input.len().min(frame.data as usize);
-        frame.data -= count as u32;
-        let last = frame.data == 0 && frame.end_stream;
-        // What follows then is padding, which concerns nobody.
-        frame.end_stream &= !last;
-        self.go_on(turn, frame, 0);
-        let Some(stream) = frame.stream else {
-            return Taken::Bytes(count);
+    pub(super) fn receive_data(&mut self, turn: &mut Turn<'_>, input: &[u8], from: usize) -> Taken {
+        let piece = self.reader.read_data(input)?;
+        let (count, last) = (piece.bytes, piece.last);
+        let Some(stream) = piece.stream else {
+            return Some((count, None));
         };
         if self.streams.at(stream).is_none() {
             // The driver reset it meanwhile, so nobody else will say that this is consumed.
@@ -151,35 +93,13 @@ impl Connection {
             if last {
                 self.streams.forget_reset(stream.id);
             }
-            return Taken::Bytes(count);
+            return Some((count, None));
         }
         if last {
             self.receive_end(turn, stream);
         }
-        let at = 0..count;
-        Taken::Event(count, Event::Data { stream, at, last })
-    }
-
-    /// Goes on to what is left of the frame, or to the next one; `count` bytes were taken.
-    #[inline]
-    fn go_on(&mut self, turn: &mut Turn<'_>, frame: DataFrame, count: usize) -> Taken {
-        if frame.data + frame.padding > 0 {
-            self.input = Input::Data(frame);
-            return Taken::Bytes(count);
-        }
-        self.input = Input::Frame;
-        match frame.stream {
-            Some(stream) if frame.end_stream && self.streams.at(stream).is_some() => {
-                self.receive_end(turn, stream);
-                let trailers = false;
-                Taken::Event(count, Event::End { stream, trailers })
-            }
-            Some(stream) if frame.end_stream => {
-                self.streams.forget_reset(stream.id);
-                Taken::Bytes(count)
-            }
-            _ => Taken::Bytes(count),
-        }
+        let at = from..from + count;
+        Some((count, Some(Event::Data { stream, at, last })))
     }
 
     /// The response is whole.

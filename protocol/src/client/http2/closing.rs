@@ -59,11 +59,11 @@ impl Connection {
 
     /// Handles every deadline that has passed.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
-        if self.settings_due <= turn.now {
-            self.fail(turn, Error::SettingsTimeout);
+        if self.terms.due <= turn.now {
+            self.fail(turn, Fault::SettingsTimeout);
         }
         if self.head_due <= turn.now {
-            self.fail(turn, Trip::HeaderTimeout.into());
+            self.fail(turn, Trip::HeaderTimeout);
         }
         if self.ping_due <= turn.now {
             self.silence_over(turn);
@@ -76,7 +76,7 @@ impl Connection {
             return;
         };
         if self.pinged {
-            return self.fail(turn, Trip::PingTimeout.into());
+            return self.fail(turn, Trip::PingTimeout);
         }
         let due = self.heard + interval;
         if due > turn.now || !self.greeted {
@@ -90,7 +90,8 @@ impl Connection {
 
     /// Section 5.4.1: GOAWAY says what was wrong, and behind it there is nothing.
     #[cold]
-    pub(super) fn fail(&mut self, turn: &mut Turn<'_>, error: Error) {
+    pub(super) fn fail(&mut self, turn: &mut Turn<'_>, error: impl Into<Error>) {
+        let error = error.into();
         if self.over {
             return;
         }
@@ -103,10 +104,10 @@ impl Connection {
 
     fn end(&mut self) {
         self.over = true;
-        self.block = None;
-        self.streams.clear();
+        self.reader.take_block();
+        self.streams = Streams::new();
         self.waiting = VecDeque::new();
-        self.settings_due = Moment::MAX;
+        self.terms.due = Moment::MAX;
         self.head_due = Moment::MAX;
         self.ping_due = Moment::MAX;
     }

@@ -13,33 +13,22 @@ impl Connection {
         &mut self,
         turn: &mut Turn<'_>,
         entries: Entries<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
-        let applied = self.peer.apply(entries)?;
-        if let Some(table) = applied.header_table {
-            self.encoder.set_peer_max(table.smallest);
-            self.encoder.set_peer_max(table.last);
-        }
-        if applied.window_delta != 0 {
+        let delta = self.terms.receive(entries, turn.output.tail())?;
+        self.note_control(turn);
+        if delta != 0 {
             for stream in self.streams.iter_mut() {
-                stream
-                    .send_window
-                    .shift(applied.window_delta)
-                    .map_err(|_| Error::WindowOverflow)?;
+                stream.send_window.shift(delta)?;
             }
             self.resumable = self.waiting.len();
         }
-        frame::encode_settings_ack(turn.output.tail());
-        self.note_control(turn);
         Ok(())
     }
 
-    pub(super) fn receive_settings_ack(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+    pub(super) fn receive_settings_ack(&mut self, turn: &mut Turn<'_>) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
-        self.own.handle_ack()?;
-        self.decoder.set_max(self.own.acknowledged().header_table);
-        self.settings_due = Moment::MAX;
-        Ok(())
+        self.terms.receive_ack()
     }
 
     /// Section 6.7: a PING is answered with the same payload.
@@ -48,7 +37,7 @@ impl Connection {
         turn: &mut Turn<'_>,
         ack: bool,
         payload: [u8; 8],
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
         if !ack {
             frame::encode_ping(true, payload, turn.output.tail());
@@ -66,13 +55,13 @@ impl Connection {
         turn: &mut Turn<'_>,
         last_stream: u32,
         code: ErrorCode,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
         // "Endpoints MUST NOT increase the value they send in the last stream identifier".
         self.last_stream = self.last_stream.min(last_stream);
         self.leaving = true;
         self.owed.push_back(Event::GoAway { code });
-        for stream in self.streams.above(self.last_stream) {
+        for stream in self.streams_above(self.last_stream) {
             self.owed.push_back(Event::Reset {
                 stream,
                 reason: Reset::Unprocessed,
@@ -83,16 +72,26 @@ impl Connection {
         Ok(())
     }
 
+    /// The streams above a number, the lowest first.
+    fn streams_above(&self, id: u32) -> Vec<StreamKey> {
+        let mut keys: Vec<StreamKey> = (0..self.streams.places())
+            .filter_map(|place| self.streams.key_at(place))
+            .filter(|key| key.id > id)
+            .collect();
+        keys.sort_unstable_by_key(|key| key.id);
+        keys
+    }
+
     /// Section 6.4: the server ends a stream.
     pub(super) fn receive_reset(
         &mut self,
         turn: &mut Turn<'_>,
         stream: u32,
         code: ErrorCode,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let Some(key) = self.streams.find(stream) else {
             if self.is_idle(stream) {
-                return Err(Error::IdleStream);
+                return Err(Fault::IdleStream);
             }
             self.flood.control(turn.now)?;
             self.streams.forget_reset(stream);
@@ -113,18 +112,15 @@ impl Connection {
         turn: &mut Turn<'_>,
         stream: u32,
         increment: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         self.flood.window_update()?;
         if stream == 0 {
             self.resumable = self.waiting.len();
-            return self
-                .send_window
-                .increase(increment)
-                .map_err(|_| Error::WindowOverflow);
+            return Ok(self.send_window.increase(increment)?);
         }
         let Some(key) = self.streams.find(stream) else {
             return if self.is_idle(stream) {
-                Err(Error::IdleStream)
+                Err(Fault::IdleStream)
             } else {
                 Ok(())
             };
@@ -142,6 +138,27 @@ impl Connection {
     }
 
     // Streams that end before their time.
+
+    /// HEADERS or DATA of a stream that is not open: of one that we ended it was on its way already.
+    #[cold]
+    pub(super) fn receive_late(
+        &mut self,
+        now: Moment,
+        stream: u32,
+        end_stream: bool,
+    ) -> Result<(), Fault> {
+        if self.is_idle(stream) {
+            return Err(Fault::IdleStream);
+        }
+        if !self.streams.was_reset(stream) {
+            return Err(Fault::ClosedStream);
+        }
+        self.flood.control(now)?;
+        if end_stream {
+            self.streams.forget_reset(stream);
+        }
+        Ok(())
+    }
 
     /// A stream ends by a fault of the server's. It can make us do so once for each request.
     #[cold]
@@ -172,7 +189,7 @@ impl Connection {
     #[inline]
     fn note_control(&mut self, turn: &mut Turn<'_>) {
         if let Err(trip) = self.flood.control_queued() {
-            self.fail(turn, trip.into());
+            self.fail(turn, trip);
         }
     }
 

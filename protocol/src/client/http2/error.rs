@@ -1,37 +1,17 @@
 //! Every way in which a server of HTTP/2 can fail its client, as a connection or on one stream.
 
+use crate::h2::Fault;
 use crate::h2::error_code::ErrorCode;
 use crate::h2::frame::FrameFault;
 use crate::h2::request::{Malformed, Rejected};
-use crate::hpack;
 use crate::refusal::Refusal;
 use lanner_limits::Trip;
 
-/// Why a connection to a server failed, and with it every stream that was open. Sections are those of RFC 9113.
+/// Why a connection to a server failed, and with it every stream that was open.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Error {
-    /// A frame is wrong by itself.
-    Frame(FrameFault),
-    /// A field block cannot be read. Section 4.3.
-    Fields(hpack::Fault),
-    /// A bound was passed.
-    Bound(Trip),
-    /// Something else than SETTINGS came first. Section 3.4.
-    FirstFrame,
-    /// A frame of a stream that we did not open. Section 5.1.
-    IdleStream,
-    /// A frame of a stream that the server had ended. Section 5.1.
-    ClosedStream,
-    /// CONTINUATION without HEADERS before it, or HEADERS without all of its CONTINUATION behind it. Section 6.10.
-    FieldBlock,
-    /// PRIORITY_UPDATE, which servers must not send. RFC 9218 section 7.1.
-    PriorityUpdate,
-    /// More DATA than the connection's window allows. Section 6.9.1.
-    WindowExceeded,
-    /// A window beyond what windows can be. Section 6.9.1 and 6.9.2.
-    WindowOverflow,
-    /// Our SETTINGS were not acknowledged in time. Section 6.5.3.
-    SettingsTimeout,
+    /// By what the server did.
+    Fault(Fault),
     /// The server closed while streams were open.
     EndInStreams,
     /// The connection broke.
@@ -41,37 +21,19 @@ pub enum Error {
 impl Error {
     /// What the server is told; nothing where nobody is there to be told.
     #[must_use]
-    pub const fn code(self) -> Option<ErrorCode> {
-        Some(match self {
-            Self::Frame(fault) => fault.answer().0,
-            Self::Fields(_) => ErrorCode::COMPRESSION_ERROR,
-            Self::Bound(_) => ErrorCode::ENHANCE_YOUR_CALM,
-            Self::FirstFrame | Self::IdleStream | Self::FieldBlock | Self::PriorityUpdate => {
-                ErrorCode::PROTOCOL_ERROR
-            }
-            Self::ClosedStream => ErrorCode::STREAM_CLOSED,
-            Self::WindowExceeded | Self::WindowOverflow => ErrorCode::FLOW_CONTROL_ERROR,
-            Self::SettingsTimeout => ErrorCode::SETTINGS_TIMEOUT,
-            Self::EndInStreams => ErrorCode::NO_ERROR,
-            Self::ConnectionReset => return None,
-        })
+    pub fn code(self) -> Option<ErrorCode> {
+        match self {
+            Self::Fault(fault) => Some(fault.answer().0),
+            Self::EndInStreams => Some(ErrorCode::NO_ERROR),
+            Self::ConnectionReset => None,
+        }
     }
 
     /// The name in logs and metrics, and in the debug data of GOAWAY.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Frame(fault) => fault.name(),
-            Self::Fields(fault) => fault.name(),
-            Self::Bound(trip) => trip.name(),
-            Self::FirstFrame => "first_frame",
-            Self::IdleStream => "idle_stream",
-            Self::ClosedStream => "closed_stream",
-            Self::FieldBlock => "field_block",
-            Self::PriorityUpdate => "priority_update",
-            Self::WindowExceeded => "window_exceeded",
-            Self::WindowOverflow => "window_overflow",
-            Self::SettingsTimeout => "settings_timeout",
+            Self::Fault(fault) => fault.name(),
             Self::EndInStreams => "end_in_streams",
             Self::ConnectionReset => "connection_reset",
         }
@@ -86,21 +48,15 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<FrameFault> for Error {
-    fn from(fault: FrameFault) -> Self {
-        Self::Frame(fault)
-    }
-}
-
-impl From<hpack::Fault> for Error {
-    fn from(fault: hpack::Fault) -> Self {
-        Self::Fields(fault)
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
 impl From<Trip> for Error {
     fn from(trip: Trip) -> Self {
-        Self::Bound(trip)
+        Self::Fault(trip.into())
     }
 }
 

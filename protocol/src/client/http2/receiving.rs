@@ -1,9 +1,8 @@
-//! What comes in, frame by frame: which of them is due, and who deals with it.
-//!
-//! A frame is looked at when it is there as a whole, but for DATA, which is handed on as it comes.
+//! What comes in, and who deals with it. Which frame is due, and what it is made of, is the reader's to say.
 
 use super::*;
-use crate::h2::frame::{Frame, FrameFault, FrameHeader, HEADER_BYTES, Kind, Scope};
+use crate::h2::frame::{Frame, FrameFault};
+use crate::h2::reader::Part;
 use std::ops::Range;
 
 /// What came of looking at the input.
@@ -69,25 +68,8 @@ pub enum Event {
     Failed(Error),
 }
 
-/// What a look at the front of the input gave.
-pub(super) enum Taken {
-    /// There is too little of it.
-    None,
-    /// So many bytes are done with.
-    Bytes(usize),
-    /// The same, and they meant this. Ranges count from where the look began.
-    Event(usize, Event),
-}
-
-impl Taken {
-    #[inline]
-    fn with(consumed: usize, event: Option<Event>) -> Self {
-        match event {
-            Some(event) => Self::Event(consumed, event),
-            None => Self::Bytes(consumed),
-        }
-    }
-}
+/// How many bytes at the front of the input are done with, and what they meant; none where there are too few of them.
+pub(super) type Taken = Option<(usize, Option<Event>)>;
 
 impl Connection {
     /// Looks at everything received and not yet consumed, up to the next thing that it means. `response` and `text` are where
@@ -118,20 +100,20 @@ impl Connection {
                 let event = Event::Held;
                 return Step { consumed, event };
             }
-            match self.receive(turn, &input[consumed..], response, text) {
-                Ok(Taken::Bytes(count)) => consumed += count,
-                Ok(Taken::Event(count, event)) => {
-                    let event = behind(event, consumed);
+            match self.receive(turn, input, consumed, response, text) {
+                Ok(Some((count, event))) => {
                     consumed += count;
-                    return Step { consumed, event };
+                    if let Some(event) = event {
+                        return Step { consumed, event };
+                    }
                 }
-                Ok(Taken::None) if self.eof => self.end_of_input(turn),
-                Ok(Taken::None) => {
+                Ok(None) if self.eof => self.end_of_input(turn),
+                Ok(None) => {
                     self.await_rest(turn.now, input.len() - consumed);
                     let event = Event::More;
                     return Step { consumed, event };
                 }
-                Err(error) => self.fail(turn, error),
+                Err(fault) => self.fail(turn, fault),
             }
         }
     }
@@ -139,97 +121,61 @@ impl Connection {
     /// The rest of a frame is to come within the time that a head has, as the rest of a field block is, and as the server's first
     /// SETTINGS are.
     fn await_rest(&mut self, now: Moment, bytes: usize) {
-        let partial = match self.input {
-            Input::Frame => bytes > 0 || self.block.is_some() || !self.peer.have_begun(),
-            Input::Data(_) => false,
-        };
+        let partial = self.reader.awaits_rest(bytes) || !self.terms.peer.have_begun();
         if partial && self.head_due == Moment::MAX {
             self.head_due = now + self.limits.header_timeout;
         }
     }
 
+    /// Looks at what begins at `from`.
     #[inline]
     fn receive(
         &mut self,
         turn: &mut Turn<'_>,
         input: &[u8],
+        from: usize,
         response: &mut Response,
         text: &mut Vec<u8>,
-    ) -> Result<Taken, Error> {
-        if let Input::Data(frame) = self.input {
-            return Ok(self.receive_data(turn, frame, input));
+    ) -> Result<Taken, Fault> {
+        let rest = &input[from..];
+        if self.reader.is_in_data() {
+            return Ok(self.receive_data(turn, rest, from));
         }
-        let Some((header, rest)) = input.split_first_chunk::<HEADER_BYTES>() else {
-            return Ok(Taken::None);
+        let have_begun = self.terms.peer.have_begun();
+        let Some((part, consumed)) = self.reader.read(rest, have_begun, &mut self.flood)? else {
+            return Ok(None);
         };
-        let header = FrameHeader::parse(header);
-        self.judge_turn(header)?;
-        if let Err(fault) = header.judge(self.limits.h2_max_frame) {
-            return self.receive_faulty(turn, header, rest, fault);
-        }
-        if header.kind == Kind::DATA {
-            return self.receive_data_header(turn, header, rest);
-        }
-        let Some(payload) = rest.get(..header.length as usize) else {
-            return Ok(Taken::None);
-        };
-        let event = match Frame::parse(header, payload) {
-            Ok(frame) => self.receive_whole(turn, frame, response, text)?,
-            Err(fault) => {
-                self.stream_fault(turn, header.stream, fault)?;
+        let event = match part {
+            Part::Block(block) => self.receive_block(turn, block, response, text)?,
+            Part::BlockEnd => match self.reader.take_block() {
+                Some(block) => self.receive_block(turn, block.whole(), response, text)?,
+                None => None,
+            },
+            Part::Data(data) => self.receive_data_header(turn, data)?,
+            Part::Frame(frame) => {
+                self.receive_frame(turn, frame)?;
+                None
+            }
+            Part::BlockPiece => None,
+            Part::Faulty { stream, fault } => {
+                self.receive_faulty(turn, stream, fault)?;
                 None
             }
         };
-        if self.block.is_none() {
+        if !self.reader.is_in_block() {
             self.head_due = Moment::MAX;
         }
-        Ok(Taken::with(HEADER_BYTES + payload.len(), event))
+        Ok(Some((consumed, event)))
     }
 
-    /// Section 3.4: SETTINGS come first. Section 4.3: nothing comes between the frames of a field block.
-    #[inline]
-    fn judge_turn(&self, header: FrameHeader) -> Result<(), Error> {
-        if let Some(block) = &self.block {
-            let is_more = header.kind == Kind::CONTINUATION && header.stream == block.stream;
-            return if is_more {
-                Ok(())
-            } else {
-                Err(Error::FieldBlock)
-            };
-        }
-        if !self.peer.have_begun() && (header.kind != Kind::SETTINGS || header.has(frame::ACK)) {
-            return Err(Error::FirstFrame);
-        }
-        Ok(())
-    }
-
-    /// A frame whose header shows that it is wrong. Where only its stream suffers, its payload is passed over.
+    /// A frame is wrong by itself, and its stream suffers.
     #[cold]
     fn receive_faulty(
         &mut self,
         turn: &mut Turn<'_>,
-        header: FrameHeader,
-        rest: &[u8],
-        fault: FrameFault,
-    ) -> Result<Taken, Error> {
-        if fault.answer().1 == Scope::Stream && rest.len() < header.length as usize {
-            return Ok(Taken::None);
-        }
-        self.stream_fault(turn, header.stream, fault)?;
-        Ok(Taken::Bytes(HEADER_BYTES + header.length as usize))
-    }
-
-    /// A frame is wrong by itself.
-    #[cold]
-    fn stream_fault(
-        &mut self,
-        turn: &mut Turn<'_>,
         stream: u32,
         fault: FrameFault,
-    ) -> Result<(), Error> {
-        if fault.answer().1 == Scope::Connection {
-            return Err(fault.into());
-        }
+    ) -> Result<(), Fault> {
         match self.streams.find(stream) {
             Some(key) => self.reset_by_fault(turn, key, Reset::Frame(fault)),
             // An idle stream cannot be reset.
@@ -240,67 +186,29 @@ impl Connection {
     }
 
     #[inline]
-    fn receive_whole(
-        &mut self,
-        turn: &mut Turn<'_>,
-        frame: Frame<'_>,
-        response: &mut Response,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<Event>, Error> {
+    fn receive_frame(&mut self, turn: &mut Turn<'_>, frame: Frame<'_>) -> Result<(), Fault> {
         match frame {
-            Frame::Headers {
-                stream,
-                end_stream,
-                end_headers,
-                fragment,
-                ..
-            } => {
-                self.flood.field_block();
-                if end_headers {
-                    return self.receive_block(turn, stream, end_stream, fragment, response, text);
-                }
-                self.begin_block(turn.now, stream, end_stream, fragment)?;
-            }
-            Frame::Continuation {
-                end_headers,
-                fragment,
-                ..
-            } => return self.continue_block(turn, end_headers, fragment, response, text),
             Frame::WindowUpdate { stream, increment } => {
-                self.receive_window_update(turn, stream, increment)?;
+                self.receive_window_update(turn, stream, increment)
             }
-            Frame::Reset { stream, code } => self.receive_reset(turn, stream, code)?,
-            Frame::Settings(entries) => self.receive_settings(turn, entries)?,
-            Frame::SettingsAck => self.receive_settings_ack(turn)?,
-            Frame::Ping { ack, payload } => self.receive_ping(turn, ack, payload)?,
+            Frame::Reset { stream, code } => self.receive_reset(turn, stream, code),
+            Frame::Settings(entries) => self.receive_settings(turn, entries),
+            Frame::SettingsAck => self.receive_settings_ack(turn),
+            Frame::Ping { ack, payload } => self.receive_ping(turn, ack, payload),
             Frame::GoAway {
                 last_stream, code, ..
-            } => self.receive_go_away(turn, last_stream, code)?,
-            Frame::Priority { .. } => self.flood.priority()?,
-            Frame::PriorityUpdate { .. } => return Err(Error::PriorityUpdate),
-            Frame::Unknown { .. } => self.flood.control(turn.now)?,
-            // Handed on as it comes, long before this.
-            Frame::Data { .. } => {}
+            } => self.receive_go_away(turn, last_stream, code),
+            Frame::Priority { .. } => Ok(self.flood.priority()?),
+            Frame::PriorityUpdate { .. } => Err(Fault::PriorityUpdate),
+            Frame::Unknown { .. } => Ok(self.flood.control(turn.now)?),
+            // The reader has parts of their own for these.
+            Frame::Headers { .. } | Frame::Continuation { .. } | Frame::Data { .. } => Ok(()),
         }
-        Ok(None)
     }
 
     /// Whether we have not opened a stream of this number. Even numbers are the server's to give, and it may give none.
     #[inline]
     pub(super) fn is_idle(&self, stream: u32) -> bool {
         stream >= self.next_stream || stream.is_multiple_of(2)
-    }
-}
-
-/// The same event seen from `by` bytes earlier in the input.
-#[inline]
-fn behind(event: Event, by: usize) -> Event {
-    match event {
-        Event::Data { stream, at, last } => Event::Data {
-            stream,
-            at: at.start + by..at.end + by,
-            last,
-        },
-        event => event,
     }
 }

@@ -71,7 +71,7 @@ impl Connection {
         let out = turn.output.tail();
         let begin = frame::begin_headers(out);
         for field in &request.fields {
-            self.encoder.encode_prepared(field, out);
+            self.terms.encoder.encode_prepared(field, out);
         }
         Ok(self.open(turn, begin, request.opening))
     }
@@ -92,7 +92,7 @@ impl Connection {
         self.greet(turn);
         let out = turn.output.tail();
         let begin = frame::begin_headers(out);
-        let encoder = &mut self.encoder;
+        let encoder = &mut self.terms.encoder;
         each_field(request, |name, value| {
             encoder.encode_field(name, value, Indexing::ByName, out);
         });
@@ -107,11 +107,10 @@ impl Connection {
         // Section 5.1.1: numbers are not used again, so a connection that has none left is left.
         self.leaving |= self.next_stream > frame::STREAM_MAX;
         let sending = opening.has_body();
-        let bytes_max = self.peer.values().max_frame;
+        let bytes_max = self.terms.peer.values().max_frame;
         frame::finish_headers(begin, id, !sending, bytes_max, turn.output.tail());
         self.flood.stream_opened();
-        self.streams.insert(Stream {
-            id,
+        let opened = Stream {
             receive: Receive::Head,
             sending,
             head_request: opening.head_request,
@@ -121,10 +120,11 @@ impl Connection {
                 Some(BodyLength::Known(length)) => Some(length),
                 Some(BodyLength::Unknown) | None => None,
             },
-            receive_window: ReceiveWindow::new(self.own.wanted().initial_window, turn.now),
-            send_window: SendWindow::new(self.peer.values().initial_window),
+            receive_window: ReceiveWindow::new(self.terms.own.wanted().initial_window, turn.now),
+            send_window: SendWindow::new(self.terms.peer.values().initial_window),
             small_data: Default::default(),
-        })
+        };
+        self.streams.insert(id, opened)
     }
 }
 

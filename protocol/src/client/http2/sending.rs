@@ -75,7 +75,7 @@ impl Connection {
         if full || window == 0 && !piece.is_empty() {
             return false;
         }
-        let frame_max = FRAME_BYTES_MAX.min(self.peer.values().max_frame as usize);
+        let frame_max = FRAME_BYTES_MAX.min(self.terms.peer.values().max_frame as usize);
         let bytes = piece.len().min(window).min(frame_max);
         let is_last = bytes == piece.len();
         frame::encode_data_header(key.id, is_last && end, bytes, turn.output.tail());
@@ -137,11 +137,11 @@ impl Connection {
         match trailers {
             Some(fields) if !fields.is_empty() => {
                 let begin = frame::begin_headers(out);
-                let encoder = &mut self.encoder;
+                let encoder = &mut self.terms.encoder;
                 each_line(fields, |name, value| {
                     encoder.encode_field(name, value, Indexing::ByName, out);
                 });
-                let bytes_max = self.peer.values().max_frame;
+                let bytes_max = self.terms.peer.values().max_frame;
                 frame::finish_headers(begin, stream.id, true, bytes_max, out);
             }
             _ => {

@@ -101,8 +101,8 @@ impl Connection {
             Some(fields) if !fields.is_empty() => {
                 let out = turn.output.tail();
                 let begin = frame::begin_headers(out);
-                encode_fields(&mut self.encoder, fields, out);
-                let bytes_max = self.peer.values().max_frame;
+                encode_fields(&mut self.terms.encoder, fields, out);
+                let bytes_max = self.terms.peer.values().max_frame;
                 frame::finish_headers(begin, stream, true, bytes_max, out);
             }
             _ => {
@@ -196,7 +196,7 @@ impl Connection {
         refusal: Refusal,
     ) {
         self.note(refusal);
-        let room = self.peer.values().initial_window;
+        let room = self.terms.peer.values().initial_window;
         let (status, _) = self.encode_refusal(turn, stream, refusal, head_request, room);
         self.owed.push_back(Event::Refused { status });
     }
@@ -238,7 +238,7 @@ impl Connection {
             stream,
             true,
             text.as_bytes(),
-            self.peer.values().max_frame,
+            self.terms.peer.values().max_frame,
             out,
         );
         (status, u64::from(bytes))
@@ -248,8 +248,14 @@ impl Connection {
     pub(super) fn encode_continue(&mut self, turn: &mut Turn<'_>, stream: u32) {
         let out = turn.output.tail();
         let begin = frame::begin_headers(out);
-        self.encoder.encode_status(100, out);
-        frame::finish_headers(begin, stream, false, self.peer.values().max_frame, out);
+        self.terms.encoder.encode_status(100, out);
+        frame::finish_headers(
+            begin,
+            stream,
+            false,
+            self.terms.peer.values().max_frame,
+            out,
+        );
     }
 
     #[inline]
@@ -263,7 +269,7 @@ impl Connection {
     ) {
         let out = turn.output.tail();
         let begin = frame::begin_headers(out);
-        let state = self.encoder.state();
+        let state = self.terms.encoder.state();
         let repeated = state.is_some_and(|state| {
             self.heads
                 .repeat(head.status, turn.date, head.fields, state, out)
@@ -272,16 +278,16 @@ impl Connection {
             self.encode_other_head(turn.date, head, out);
         }
         if let Some(length) = announced {
-            self.encoder.encode_content_length(length, out);
+            self.terms.encoder.encode_content_length(length, out);
         }
-        frame::finish_headers(begin, stream, ends, self.peer.values().max_frame, out);
+        frame::finish_headers(begin, stream, ends, self.terms.peer.values().max_frame, out);
     }
 
     /// A head whose fields must be looked for. It is kept, for the next one may be the same.
     fn encode_other_head(&mut self, date: &[u8; 29], head: &ResponseHead<'_>, out: &mut Vec<u8>) {
         let begin = out.len();
-        let before = self.encoder.state();
-        let encoder = &mut self.encoder;
+        let before = self.terms.encoder.state();
+        let encoder = &mut self.terms.encoder;
         encoder.encode_status(head.status.code(), out);
         // The same for all answers of a second.
         encoder.encode_field(b"date", date, Indexing::ByName, out);
@@ -289,7 +295,12 @@ impl Connection {
             encoder.encode_field(b"server", server.as_bytes(), Indexing::Wanted, out);
         }
         encode_fields(encoder, head.fields, out);
-        if let Some(state) = self.encoder.state().filter(|state| before == Some(*state)) {
+        if let Some(state) = self
+            .terms
+            .encoder
+            .state()
+            .filter(|state| before == Some(*state))
+        {
             self.heads
                 .keep(head.status, date, head.fields, state, &out[begin..]);
         }

@@ -1,88 +1,25 @@
-//! Field blocks: gathered from their frames, decoded, and made a request or trailers of.
+//! Field blocks: decoded, and made a request or trailers of.
 //!
 //! Every block is decoded, also one that nobody wants: the table of fields is one for all streams (section 4.3).
 
 use super::*;
-use crate::h2::request::{Around, Malformed, Rejected, RequestFields, TrailerFields};
+use crate::h2::reader::FieldBlock;
+use crate::h2::request::{Around, Rejected, RequestFields, trailers};
 use crate::head::Framing;
 use crate::hpack::Bounds;
 
-/// Nothing of such a block is copied or reported.
-const UNWANTED: Bounds = Bounds {
-    list_bytes_max: 0,
-    field_bytes_max: 0,
-    fields_max: 0,
-};
-
 impl Connection {
-    /// HEADERS that CONTINUATION follows.
-    pub(super) fn begin_block(
-        &mut self,
-        now: Moment,
-        stream: u32,
-        end_stream: bool,
-        fragment: &[u8],
-    ) -> Result<(), Fault> {
-        self.flood.field_block();
-        self.block = Some(Block {
-            stream,
-            end_stream,
-            bytes: Vec::new(),
-        });
-        self.deadlines
-            .set(Timer::Head, now + self.limits.header_timeout);
-        self.gather(fragment)
-    }
-
-    pub(super) fn continue_block(
-        &mut self,
-        turn: &mut Turn<'_>,
-        end_headers: bool,
-        fragment: &[u8],
-        head: &mut Head,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<Event>, Fault> {
-        self.flood.continuation()?;
-        self.gather(fragment)?;
-        if !end_headers {
-            return Ok(None);
-        }
-        let block = self.block.take().ok_or(Fault::FieldBlock)?;
-        self.receive_block(
-            turn,
-            block.stream,
-            block.end_stream,
-            &block.bytes,
-            head,
-            text,
-        )
-    }
-
-    /// Frames are bounded in number already; bytes are too, for this is held while the rest comes. Twice what a head may be:
-    /// one that is only somewhat too long is answered with 431.
-    fn gather(&mut self, fragment: &[u8]) -> Result<(), Fault> {
-        let bytes_max = 2 * (self.limits.max_request_line + self.limits.max_header_bytes);
-        let block = self.block.as_mut().ok_or(Fault::FieldBlock)?;
-        if block.bytes.len() + fragment.len() > bytes_max {
-            return Err(Trip::HeaderBytes.into());
-        }
-        // Held for as long as a head may take, by as many as like to: not a byte more than came.
-        block.bytes.reserve_exact(fragment.len());
-        block.bytes.extend_from_slice(fragment);
-        Ok(())
-    }
-
     /// A complete field block.
-    #[inline]
+    // Apart from the rest, so that the decoder's loop has the registers: twenty instructions a request.
+    #[inline(never)]
     pub(super) fn receive_block(
         &mut self,
         turn: &mut Turn<'_>,
-        stream: u32,
-        end_stream: bool,
-        block: &[u8],
+        block: FieldBlock<'_>,
         head: &mut Head,
         text: &mut Vec<u8>,
     ) -> Result<Option<Event>, Fault> {
+        let stream = block.stream;
         // Section 5.1.1: clients give odd numbers.
         if stream.is_multiple_of(2) {
             return Err(Fault::StreamNumber);
@@ -90,13 +27,13 @@ impl Connection {
         text.clear();
         if stream > self.last_stream {
             self.last_stream = stream;
-            return self.receive_request(turn, stream, end_stream, block, head, text);
+            return self.receive_request(turn, block, head, text);
         }
         match self.streams.find(stream) {
-            Some(key) => self.receive_trailers(turn, key, end_stream, block, head, text),
+            Some(key) => self.receive_trailers(turn, key, block, head, text),
             None if self.streams.was_reset(stream) || self.is_ignored(stream) => {
-                self.receive_late(turn.now, stream, end_stream)?;
-                self.pass_over(block, text)?;
+                self.receive_late(turn.now, stream, block.end_stream)?;
+                self.terms.decoder.pass_over(block.bytes, text)?;
                 Ok(None)
             }
             // Section 5.1.1: a number below the last is one that was used, or skipped and so closed.
@@ -104,30 +41,22 @@ impl Connection {
         }
     }
 
-    /// Decodes a block that nobody wants.
-    fn pass_over(&mut self, block: &[u8], text: &mut Vec<u8>) -> Result<(), Fault> {
-        self.decoder.decode(block, &UNWANTED, text, |_, _| {})?;
-        text.clear();
-        Ok(())
-    }
-
     #[inline]
     fn receive_request(
         &mut self,
         turn: &mut Turn<'_>,
-        stream: u32,
-        end_stream: bool,
-        block: &[u8],
+        block: FieldBlock<'_>,
         head: &mut Head,
         text: &mut Vec<u8>,
     ) -> Result<Option<Event>, Fault> {
+        let (stream, end_stream) = (block.stream, block.end_stream);
         if self.is_ignored(stream) {
             self.flood.control(turn.now)?;
-            self.pass_over(block, text)?;
+            self.terms.decoder.pass_over(block.bytes, text)?;
             return Ok(None);
         }
         if self.streams.count() >= self.limits.h2_max_streams as usize {
-            self.pass_over(block, text)?;
+            self.terms.decoder.pass_over(block.bytes, text)?;
             self.refuse_stream(turn, stream, end_stream)?;
             return Ok(None);
         }
@@ -143,13 +72,16 @@ impl Connection {
         let around = Around {
             limits,
             secure: self.secure,
-            connect_protocol: self.own.wanted().connect_protocol,
+            connect_protocol: self.terms.own.wanted().connect_protocol,
             end_stream,
         };
         let mut fields = RequestFields::new(head, limits);
-        let decoded = self
-            .decoder
-            .decode_judged(block, &bounds, text, |field, text| fields.take(field, text))?;
+        let decoded =
+            self.terms
+                .decoder
+                .decode_judged(block.bytes, &bounds, text, |field, text| {
+                    fields.take(field, text)
+                })?;
         let head_request = fields.is_head_request(text);
         match fields.judge(text, &decoded, &around) {
             Ok(priority) => Ok(Some(self.open(turn, stream, end_stream, priority, head))),
@@ -173,7 +105,7 @@ impl Connection {
         self.note_offence(stream, Offence::Reset(reason));
         self.encode_reset(turn, stream, reason.code(), !end_stream);
         // Before it has heard of our SETTINGS a client may know no better.
-        if self.own.acknowledged().max_streams.is_none() {
+        if self.terms.own.acknowledged().max_streams.is_none() {
             self.flood.control(turn.now)?;
         } else {
             self.flood.reset(turn.now)?;
@@ -241,8 +173,7 @@ impl Connection {
         }
         let body = !end_stream && announced != Some(0);
         let priority = self.first_priority(stream, priority);
-        let key = self.streams.insert(Stream {
-            id: stream,
+        let opened = Stream {
             receive: if end_stream {
                 Receive::Closed
             } else {
@@ -265,15 +196,16 @@ impl Connection {
             max_body: self.limits.max_request_body,
             min_body_rate: self.limits.body_rate(),
             min_response_rate: self.limits.response_rate(),
-            receive_window: ReceiveWindow::new(self.own.wanted().initial_window, now),
-            send_window: SendWindow::new(self.peer.values().initial_window),
+            receive_window: ReceiveWindow::new(self.terms.own.wanted().initial_window, now),
+            send_window: SendWindow::new(self.terms.peer.values().initial_window),
             small_data: Default::default(),
             read_rate: Default::default(),
             write_rate: WriteRate::default(),
             due,
             queue: Default::default(),
             trailers: None,
-        });
+        };
+        let key = self.streams.insert(stream, opened);
         if self
             .limits
             .max_requests_per_connection
@@ -314,50 +246,35 @@ impl Connection {
         &mut self,
         turn: &mut Turn<'_>,
         key: StreamKey,
-        end_stream: bool,
-        block: &[u8],
+        block: FieldBlock<'_>,
         head: &mut Head,
         text: &mut Vec<u8>,
     ) -> Result<Option<Event>, Fault> {
-        let is_read = match self.streams.at(key) {
-            Some(stream) if stream.receive == Receive::Closed => {
-                return self.receive_late_block(turn, key, end_stream, block, text);
-            }
-            Some(stream) => stream.is_read(),
-            None => false,
+        let Some(stream) = self.streams.at(key) else {
+            return Ok(None);
         };
-        let bounds = Bounds {
-            list_bytes_max: self.limits.max_header_bytes as u32,
-            field_bytes_max: self.limits.h2_max_header_field as u32,
-            fields_max: u32::MAX,
-        };
-        let mut trailers = TrailerFields::new(&mut head.fields, self.limits.max_header_count);
-        let decoded = self
-            .decoder
-            .decode_judged(block, &bounds, text, |field, text| {
-                trailers.take(field, text)
-            })?;
-        let judged = trailers.judge_all(&decoded);
-        let length_kept = self
-            .streams
-            .at(key)
-            .is_some_and(|stream| stream.body_left.is_none_or(|left| left == 0));
-        // Section 8.1: a field block behind the content ends the message.
-        let malformed = match judged {
-            _ if !end_stream => Some(Malformed::TrailersWithoutEnd),
-            Err(Rejected::Malformed(malformed)) => Some(malformed),
-            _ if !length_kept => Some(Malformed::ContentLength),
-            _ => None,
-        };
-        if let Some(malformed) = malformed {
+        if stream.receive == Receive::Closed {
+            return self.receive_late_block(turn, key, block, text);
+        }
+        let (is_read, left) = (stream.is_read(), stream.body_left);
+        let fields = &mut head.fields;
+        let rejected = trailers::decode(
+            &mut self.terms.decoder,
+            &self.limits,
+            block,
+            left,
+            fields,
+            text,
+        )?;
+        if let Some(Rejected::Malformed(malformed)) = rejected {
             self.reset_by_fault(turn, key, Reset::Malformed(malformed));
             return Ok(None);
         }
         self.stop_waiting(turn.now, key);
         self.receive_end(turn, key);
-        Ok(match judged {
+        Ok(match rejected {
             _ if !is_read => None,
-            Err(Rejected::Refused(refusal)) => {
+            Some(Rejected::Refused(refusal)) => {
                 self.fail_body(turn, key, refusal);
                 None
             }
@@ -373,12 +290,11 @@ impl Connection {
         &mut self,
         turn: &mut Turn<'_>,
         key: StreamKey,
-        end_stream: bool,
-        block: &[u8],
+        block: FieldBlock<'_>,
         text: &mut Vec<u8>,
     ) -> Result<Option<Event>, Fault> {
-        self.pass_over(block, text)?;
-        self.receive_behind_end(turn, key, end_stream)?;
+        self.terms.decoder.pass_over(block.bytes, text)?;
+        self.receive_behind_end(turn, key, block.end_stream)?;
         Ok(None)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::receiving::Taken;
 use super::*;
-use crate::h2::frame::{END_STREAM, FrameFault, FrameHeader, HEADER_BYTES, PADDED};
+use crate::h2::reader::DataHeader;
 use crate::h2::request::Malformed;
 
 impl Connection {
@@ -13,105 +13,89 @@ impl Connection {
     pub(super) fn receive_data_header(
         &mut self,
         turn: &mut Turn<'_>,
-        header: FrameHeader,
-        rest: &[u8],
-    ) -> Result<Taken, Fault> {
-        let (prefix, padding) = if header.has(PADDED) {
-            let Some(padding) = rest.first() else {
-                return Ok(Taken::None);
-            };
-            (1, u32::from(*padding))
-        } else {
-            (0, 0)
-        };
-        let data = (header.length - prefix)
-            .checked_sub(padding)
-            .ok_or(FrameFault::DataPadding)?;
-        let end_stream = header.has(END_STREAM);
+        header: DataHeader,
+    ) -> Result<Option<Event>, Fault> {
         // Section 6.9: the connection's window counts in any case.
-        self.receive_window
-            .receive(header.length)
-            .map_err(|_| Fault::WindowExceeded)?;
-        let mut frame = DataFrame {
-            stream: None,
-            data,
-            padding,
-            end_stream,
-        };
-        match self.streams.find(header.stream) {
-            Some(key) => {
-                if self.begin_data(turn, key, header.length, &frame)? {
-                    frame.stream = Some(key);
-                }
+        self.receive_window.receive(header.flow_bytes)?;
+        let found = self.streams.find(header.stream);
+        let stream = match found {
+            Some(key) => self.count_data(turn, key, header)?.then_some(key),
+            None => {
+                self.pass_over_data(turn, header)?;
+                None
             }
-            None => self.pass_over_data(turn, header, end_stream)?,
-        }
-        self.deadlines.clear(Timer::Head);
-        Ok(self.go_on(turn, frame, HEADER_BYTES + prefix as usize))
+        };
+        self.reader.begin_data(header, stream);
+        // There is no content to end the body with.
+        let ended = stream.filter(|_| header.end_stream && header.data == 0);
+        let is_told = ended.is_some_and(|key| self.end_body(turn, key));
+        Ok(ended.filter(|_| is_told).map(|stream| Event::End {
+            stream,
+            trailers: false,
+        }))
+    }
+
+    /// The body has ended, without trailers. Returns whether somebody reads it.
+    fn end_body(&mut self, turn: &mut Turn<'_>, key: StreamKey) -> bool {
+        let is_read = self.streams.at(key).is_some_and(Stream::is_read);
+        self.stop_waiting(turn.now, key);
+        self.receive_end(turn, key);
+        is_read
     }
 
     /// DATA of a stream that is not there.
     #[cold]
-    fn pass_over_data(
-        &mut self,
-        turn: &mut Turn<'_>,
-        header: FrameHeader,
-        end_stream: bool,
-    ) -> Result<(), Fault> {
-        if self.is_ignored(header.stream) || self.streams.was_reset(header.stream) {
-            self.receive_late(turn.now, header.stream, end_stream)?;
-            self.credit_connection(turn, header.length);
+    fn pass_over_data(&mut self, turn: &mut Turn<'_>, header: DataHeader) -> Result<(), Fault> {
+        let stream = header.stream;
+        if self.is_ignored(stream) || self.streams.was_reset(stream) {
+            self.receive_late(turn.now, stream, header.end_stream)?;
+            self.credit_connection(turn, header.flow_bytes);
             return Ok(());
         }
-        Err(if self.is_idle(header.stream) {
+        Err(if self.is_idle(stream) {
             Fault::IdleStream
         } else {
             Fault::ClosedStream
         })
     }
 
-    /// Counts a frame of `length` bytes. False if nobody wants it; it is credited then.
-    fn begin_data(
+    /// Counts a frame. False if nobody wants it; it is credited then.
+    fn count_data(
         &mut self,
         turn: &mut Turn<'_>,
         key: StreamKey,
-        length: u32,
-        frame: &DataFrame,
+        header: DataHeader,
     ) -> Result<bool, Fault> {
         let Some(stream) = self.streams.at_mut(key) else {
             return Ok(false);
         };
         if stream.receive == Receive::Closed {
-            self.receive_late_data(turn, key, length, frame.end_stream)?;
+            self.receive_late_data(turn, key, header)?;
             return Ok(false);
         }
         // What the window does not let in it does not count either: the connection's has, and is to be credited.
-        if stream.receive_window.receive(length).is_err() {
-            self.credit_connection(turn, length);
+        if stream.receive_window.receive(header.flow_bytes).is_err() {
+            self.credit_connection(turn, header.flow_bytes);
             self.reset_by_fault(turn, key, Reset::Window);
             return Ok(false);
         }
         let left = stream.body_left;
-        let (data, ends) = (u64::from(frame.data), frame.end_stream);
+        let (data, ends) = (u64::from(header.data), header.end_stream);
         if left.is_some_and(|left| left < data || ends && left > data) {
             self.reset_by_fault(turn, key, Reset::Malformed(Malformed::ContentLength));
             return Ok(false);
         }
-        stream.body_left = stream.body_left.map(|left| left - u64::from(frame.data));
-        stream.body_bytes += u64::from(frame.data);
-        self.flood.data_received(
-            &mut stream.small_data,
-            frame.data,
-            frame.end_stream,
-            turn.now,
-        )?;
+        stream.body_left = left.map(|left| left - data);
+        stream.body_bytes += data;
+        self.flood
+            .data_received(&mut stream.small_data, header.data, ends, turn.now)?;
         let is_read = stream.is_read();
         let too_long = stream.max_body.is_some_and(|max| stream.body_bytes > max);
-        let overhead = length - frame.data;
+        let overhead = header.flow_bytes - header.data;
         if is_read && too_long {
             self.fail_body(turn, key, Trip::RequestBody.into());
         } else if !is_read {
-            self.discard(turn, key, frame.data, overhead);
+            self.discard(turn, key, header.data, overhead);
         } else if overhead > 0 {
             self.credit(key, turn, overhead);
         }
@@ -124,11 +108,10 @@ impl Connection {
         &mut self,
         turn: &mut Turn<'_>,
         key: StreamKey,
-        length: u32,
-        end_stream: bool,
+        header: DataHeader,
     ) -> Result<(), Fault> {
-        self.credit_connection(turn, length);
-        self.receive_behind_end(turn, key, end_stream)
+        self.credit_connection(turn, header.flow_bytes);
+        self.receive_behind_end(turn, key, header.end_stream)
     }
 
     /// Nobody reads this: all of it is credited at once. Only where its stream is drained may the client send more of it.
@@ -155,68 +138,16 @@ impl Connection {
         }
     }
 
-    /// Content of the DATA frame under way, or its padding.
+    /// Content of the DATA frame under way, or its padding, which begins at `from` in all of the input.
     #[inline]
-    pub(super) fn receive_data(
-        &mut self,
-        turn: &mut Turn<'_>,
-        input: &[u8],
-    ) -> Result<Taken, Fault> {
-        let Input::Data(frame) = &self.input else {
-            return Ok(Taken::None);
-        };
-        if input.is_empty() {
-            return Ok(Taken::None);
-        }
-        let mut frame = *frame;
-        if frame.data == 0 {
-            let count = input.len().min(frame.padding as usize);
-            frame.padding -= count as u32;
-            return Ok(self.go_on(turn, frame, count));
-        }
-        let count = input.len().min(frame.data as usize);
-        frame.data -= count as u32;
-        let ends = frame.data == 0 && frame.end_stream;
-        // What follows then is padding, which concerns nobody.
-        frame.end_stream &= !ends;
-        self.go_on(turn, frame, 0);
-        Ok(self.deliver(turn, frame.stream, count, ends))
-    }
-
-    /// Goes on to what is left of the frame, or to the next one; `count` bytes were taken.
-    fn go_on(&mut self, turn: &mut Turn<'_>, frame: DataFrame, count: usize) -> Taken {
-        if frame.data + frame.padding > 0 {
-            self.input = Input::Data(frame);
-            return Taken::Bytes(count);
-        }
-        self.input = Input::Frame;
-        let (true, Some(stream)) = (frame.end_stream, frame.stream) else {
-            return Taken::Bytes(count);
-        };
-        let is_read = self.streams.at(stream).is_some_and(Stream::is_read);
-        self.stop_waiting(turn.now, stream);
-        self.receive_end(turn, stream);
-        if !is_read {
-            return Taken::Bytes(count);
-        }
-        let event = Event::End {
-            stream,
-            trailers: false,
-        };
-        Taken::Event(count, event)
-    }
-
-    #[inline]
-    fn deliver(
-        &mut self,
-        turn: &mut Turn<'_>,
-        stream: Option<StreamKey>,
-        count: usize,
-        last: bool,
-    ) -> Taken {
-        let Some((key, stream)) = stream.and_then(|key| Some((key, self.streams.at_mut(key)?)))
+    pub(super) fn receive_data(&mut self, turn: &mut Turn<'_>, input: &[u8], from: usize) -> Taken {
+        let piece = self.reader.read_data(input)?;
+        let count = piece.bytes;
+        let Some((key, stream)) = piece
+            .stream
+            .and_then(|key| Some((key, self.streams.at_mut(key)?)))
         else {
-            return Taken::Bytes(count);
+            return Some((count, None));
         };
         let is_read = stream.is_read();
         if is_read {
@@ -224,19 +155,15 @@ impl Connection {
             stream.read_rate.on_bytes(count as u64);
             self.stop_waiting(turn.now, key);
         }
-        if last {
+        if piece.last {
             self.receive_end(turn, key);
         }
-        if !is_read {
-            return Taken::Bytes(count);
-        }
-        let at = 0..count;
-        let event = Event::Data {
+        let event = is_read.then_some(Event::Data {
             stream: key,
-            at,
-            last,
-        };
-        Taken::Event(count, event)
+            at: from..from + count,
+            last: piece.last,
+        });
+        Some((count, event))
     }
 
     /// The client's half is whole.

@@ -105,7 +105,7 @@ impl Connection {
 
     /// The client has ended its side, and everything that it sent has been looked at.
     pub(super) fn end_of_input(&mut self, turn: &mut Turn<'_>) {
-        self.block = None;
+        self.reader.take_block();
         for place in 0..self.streams.places() {
             let Some(key) = self.streams.key_at(place) else {
                 continue;
@@ -253,9 +253,9 @@ impl Connection {
     fn end_all(&mut self, reason: EndReason) {
         self.end.get_or_insert(reason);
         self.clear_deadlines();
-        self.streams = Streams::default();
+        self.streams = Streams::new();
         self.schedule = Schedule::new();
-        self.block = None;
+        self.reader.take_block();
         self.owed = VecDeque::new();
         self.resumed = VecDeque::new();
         (self.queued_bytes, self.full_streams) = (0, 0);
@@ -264,7 +264,7 @@ impl Connection {
     fn clear_deadlines(&mut self) {
         self.deadlines.clear_all();
         self.streams_due = Moment::MAX;
-        self.settings_due = Moment::MAX;
+        self.terms.due = Moment::MAX;
         self.ping_due = Moment::MAX;
         self.release_due = Moment::MAX;
     }

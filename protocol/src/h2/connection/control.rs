@@ -16,28 +16,20 @@ impl Connection {
         entries: Entries<'_>,
     ) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
-        if !self.peer.have_begun() {
+        if !self.terms.peer.have_begun() {
             // The first request has the time that any other has.
             self.idle_since = turn.now;
             self.deadlines
                 .set(Timer::KeepAlive, turn.now + self.limits.keepalive_timeout);
         }
-        let applied = self.peer.apply(entries)?;
-        if let Some(table) = applied.header_table {
-            self.encoder.set_peer_max(table.smallest);
-            self.encoder.set_peer_max(table.last);
-        }
-        if applied.window_delta != 0 {
+        let delta = self.terms.receive(entries, turn.output.tail())?;
+        self.note_control(turn);
+        if delta != 0 {
             for stream in self.streams.iter_mut() {
-                stream
-                    .send_window
-                    .shift(applied.window_delta)
-                    .map_err(|_| Fault::WindowOverflow)?;
+                stream.send_window.shift(delta)?;
             }
             self.schedule_all();
         }
-        frame::encode_settings_ack(turn.output.tail());
-        self.note_control(turn);
         Ok(())
     }
 
@@ -52,10 +44,7 @@ impl Connection {
 
     pub(super) fn receive_settings_ack(&mut self, turn: &mut Turn<'_>) -> Result<(), Fault> {
         self.flood.control(turn.now)?;
-        self.own.handle_ack()?;
-        self.decoder.set_max(self.own.acknowledged().header_table);
-        self.settings_due = Moment::MAX;
-        Ok(())
+        self.terms.receive_ack()
     }
 
     /// Section 6.7: a PING is answered with the same payload.
@@ -130,10 +119,7 @@ impl Connection {
     ) -> Result<(), Fault> {
         self.flood.window_update()?;
         if stream == 0 {
-            return self
-                .send_window
-                .increase(increment)
-                .map_err(|_| Fault::WindowOverflow);
+            return Ok(self.send_window.increase(increment)?);
         }
         match self.streams.find(stream) {
             Some(key) => {

@@ -1,10 +1,8 @@
-//! What comes in, frame by frame: which of them is due, and who deals with it.
-//!
-//! A frame is looked at when it is there as a whole, but for DATA, which is handed on as it comes: what a client sends
-//! slowly then waits in its stream, under its window, and not in front of everybody else.
+//! What comes in, and who deals with it. Which frame is due, and what it is made of, is the reader's to say.
 
 use super::*;
-use crate::h2::frame::{Frame, FrameFault, FrameHeader, HEADER_BYTES, Kind, PrefaceStep, Scope};
+use crate::h2::frame::{Frame, FrameFault, PrefaceStep};
+use crate::h2::reader::Part;
 
 /// What came of looking at the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,24 +67,8 @@ pub enum Event {
     Closing,
 }
 
-/// What a look at the front of the input gave.
-pub(super) enum Taken {
-    /// There is too little of it.
-    None,
-    /// So many bytes are done with.
-    Bytes(usize),
-    /// The same, and they meant this. Ranges count from where the look began.
-    Event(usize, Event),
-}
-
-impl Taken {
-    fn with(consumed: usize, event: Option<Event>) -> Self {
-        match event {
-            Some(event) => Self::Event(consumed, event),
-            None => Self::Bytes(consumed),
-        }
-    }
-}
+/// How many bytes at the front of the input are done with, and what they meant; none where there are too few of them.
+pub(super) type Taken = Option<(usize, Option<Event>)>;
 
 impl Connection {
     /// Looks at everything received and not yet consumed, up to the first thing that concerns the app. `head` and `text` are
@@ -122,17 +104,15 @@ impl Connection {
                     event: Event::Held,
                 };
             }
-            let event = match self.receive(turn, &input[consumed..], head, text) {
-                Ok(Taken::Bytes(count)) => {
+            let event = match self.receive(turn, input, consumed, head, text) {
+                Ok(Some((count, event))) => {
                     consumed += count;
-                    continue;
+                    match event {
+                        Some(event) => event,
+                        None => continue,
+                    }
                 }
-                Ok(Taken::Event(count, event)) => {
-                    let event = behind(event, consumed);
-                    consumed += count;
-                    event
-                }
-                Ok(Taken::None) if self.eof => {
+                Ok(None) if self.eof => {
                     self.end_of_input(turn);
                     if self.owes_events() || self.fate != Fate::Open {
                         continue;
@@ -140,7 +120,7 @@ impl Connection {
                     // Answers are still owed.
                     Event::More
                 }
-                Ok(Taken::None) => {
+                Ok(None) => {
                     self.await_rest(turn.now, input.len() - consumed);
                     Event::More
                 }
@@ -158,9 +138,7 @@ impl Connection {
     fn greet(&mut self, turn: &mut Turn<'_>) {
         self.greeted = true;
         let out = turn.output.tail();
-        if self.own.poll_send(turn.now, out) {
-            self.settings_due = turn.now + self.limits.header_timeout;
-        }
+        self.terms.send(&self.limits, turn.now, out);
         if let Some(increment) = self.receive_window.widen(self.limits.h2_conn_window) {
             frame::encode_window_update(0, increment, out);
         }
@@ -168,11 +146,10 @@ impl Connection {
 
     /// The rest of a frame is to come within the time that a head has, as the rest of a field block is.
     fn await_rest(&mut self, now: Moment, bytes: usize) {
-        let partial = match self.input {
-            Input::Preface(preface) => preface != Preface::new() || bytes > 0,
-            Input::Frame => bytes > 0 || self.block.is_some() || !self.peer.have_begun(),
+        let partial = match self.preface {
+            Some(preface) => preface != Preface::new() || bytes > 0,
             // A body has its own.
-            Input::Data(_) => false,
+            None => self.reader.awaits_rest(bytes) || !self.terms.peer.have_begun(),
         };
         if partial && !self.deadlines.is_set(Timer::Head) {
             self.deadlines.clear(Timer::FirstByte);
@@ -181,115 +158,77 @@ impl Connection {
         }
     }
 
+    /// Looks at what begins at `from`.
     #[inline]
     fn receive(
         &mut self,
         turn: &mut Turn<'_>,
         input: &[u8],
+        from: usize,
         head: &mut Head,
         text: &mut Vec<u8>,
     ) -> Result<Taken, Fault> {
-        match &mut self.input {
-            Input::Frame => self.receive_frame(turn, input, head, text),
-            Input::Data(_) => self.receive_data(turn, input),
-            Input::Preface(preface) => match preface.advance(input) {
-                PrefaceStep::More if input.is_empty() => Ok(Taken::None),
-                PrefaceStep::More => Ok(Taken::Bytes(input.len())),
-                PrefaceStep::Complete { consumed } => {
-                    self.deadlines.clear(Timer::FirstByte);
-                    self.deadlines
-                        .set(Timer::Head, turn.now + self.limits.header_timeout);
-                    self.input = Input::Frame;
-                    Ok(Taken::Bytes(consumed))
-                }
-                PrefaceStep::Diverged { .. } => Err(Fault::Preface),
+        let rest = &input[from..];
+        if self.reader.is_in_data() {
+            return Ok(self.receive_data(turn, rest, from));
+        }
+        if self.preface.is_some() {
+            return self.receive_preface(turn.now, rest);
+        }
+        let have_begun = self.terms.peer.have_begun();
+        let Some((part, consumed)) = self.reader.read(rest, have_begun, &mut self.flood)? else {
+            return Ok(None);
+        };
+        let event = match part {
+            Part::Block(block) => self.receive_block(turn, block, head, text)?,
+            Part::BlockEnd => match self.reader.take_block() {
+                Some(block) => self.receive_block(turn, block.whole(), head, text)?,
+                None => None,
             },
-        }
-    }
-
-    #[inline]
-    fn receive_frame(
-        &mut self,
-        turn: &mut Turn<'_>,
-        input: &[u8],
-        head: &mut Head,
-        text: &mut Vec<u8>,
-    ) -> Result<Taken, Fault> {
-        let Some((header, rest)) = input.split_first_chunk::<HEADER_BYTES>() else {
-            return Ok(Taken::None);
-        };
-        let header = FrameHeader::parse(header);
-        self.judge_turn(header)?;
-        if let Err(fault) = header.judge(self.limits.h2_max_frame) {
-            return self.receive_faulty(turn, header, rest, fault);
-        }
-        if header.kind == Kind::DATA {
-            return self.receive_data_header(turn, header, rest);
-        }
-        let Some(payload) = rest.get(..header.length as usize) else {
-            return Ok(Taken::None);
-        };
-        let consumed = HEADER_BYTES + payload.len();
-        let event = match Frame::parse(header, payload) {
-            Ok(frame) => self.receive_whole(turn, frame, head, text)?,
-            Err(fault) => {
-                self.stream_fault(turn, header.stream, fault)?;
+            Part::Data(data) => self.receive_data_header(turn, data)?,
+            Part::Frame(frame) => {
+                self.receive_frame(turn, frame)?;
+                None
+            }
+            Part::BlockPiece => None,
+            Part::Faulty { stream, fault } => {
+                self.receive_faulty(turn, stream, fault)?;
                 None
             }
         };
-        if self.deadlines.is_set(Timer::Head) && self.block.is_none() {
+        if self.deadlines.is_set(Timer::Head) && !self.reader.is_in_block() {
             self.deadlines.clear(Timer::Head);
         }
-        Ok(Taken::with(consumed, event))
+        Ok(Some((consumed, event)))
     }
 
-    /// Section 3.4: SETTINGS come first. Section 4.3: nothing comes between the frames of a field block.
-    #[inline]
-    fn judge_turn(&self, header: FrameHeader) -> Result<(), Fault> {
-        if let Some(block) = &self.block {
-            let is_more = header.kind == Kind::CONTINUATION && header.stream == block.stream;
-            return if is_more {
-                Ok(())
-            } else {
-                Err(Fault::FieldBlock)
-            };
+    #[cold]
+    fn receive_preface(&mut self, now: Moment, input: &[u8]) -> Result<Taken, Fault> {
+        let Some(preface) = &mut self.preface else {
+            return Ok(None);
+        };
+        match preface.advance(input) {
+            PrefaceStep::More if input.is_empty() => Ok(None),
+            PrefaceStep::More => Ok(Some((input.len(), None))),
+            PrefaceStep::Complete { consumed } => {
+                self.deadlines.clear(Timer::FirstByte);
+                self.deadlines
+                    .set(Timer::Head, now + self.limits.header_timeout);
+                self.preface = None;
+                Ok(Some((consumed, None)))
+            }
+            PrefaceStep::Diverged { .. } => Err(Fault::Preface),
         }
-        if !self.peer.have_begun() && (header.kind != Kind::SETTINGS || header.has(frame::ACK)) {
-            return Err(Fault::FirstFrame);
-        }
-        Ok(())
     }
 
-    /// A frame whose header shows that it is wrong. Where only its stream suffers, its payload is passed over.
+    /// A frame is wrong by itself, and its stream suffers.
     #[cold]
     fn receive_faulty(
-        &mut self,
-        turn: &mut Turn<'_>,
-        header: FrameHeader,
-        rest: &[u8],
-        fault: FrameFault,
-    ) -> Result<Taken, Fault> {
-        if fault.answer().1 == Scope::Connection {
-            return Err(fault.into());
-        }
-        if rest.len() < header.length as usize {
-            return Ok(Taken::None);
-        }
-        self.stream_fault(turn, header.stream, fault)?;
-        Ok(Taken::Bytes(HEADER_BYTES + header.length as usize))
-    }
-
-    /// A frame is wrong by itself.
-    #[cold]
-    fn stream_fault(
         &mut self,
         turn: &mut Turn<'_>,
         stream: u32,
         fault: FrameFault,
     ) -> Result<(), Fault> {
-        if fault.answer().1 == Scope::Connection {
-            return Err(fault.into());
-        }
         match self.streams.find(stream) {
             Some(key) => self.reset_by_fault(turn, key, Reset::Frame(fault)),
             // Section 5.1: PRIORITY may be of any stream. An idle one cannot be reset.
@@ -305,49 +244,22 @@ impl Connection {
     }
 
     #[inline]
-    fn receive_whole(
-        &mut self,
-        turn: &mut Turn<'_>,
-        frame: Frame<'_>,
-        head: &mut Head,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<Event>, Fault> {
+    fn receive_frame(&mut self, turn: &mut Turn<'_>, frame: Frame<'_>) -> Result<(), Fault> {
         match frame {
-            Frame::Headers {
-                stream,
-                end_stream,
-                end_headers,
-                fragment,
-                ..
-            } => {
-                if end_headers {
-                    self.flood.field_block();
-                    return self.receive_block(turn, stream, end_stream, fragment, head, text);
-                }
-                self.begin_block(turn.now, stream, end_stream, fragment)?;
-            }
-            Frame::Continuation {
-                end_headers,
-                fragment,
-                ..
-            } => return self.continue_block(turn, end_headers, fragment, head, text),
             Frame::WindowUpdate { stream, increment } => {
-                self.receive_window_update(turn, stream, increment)?;
+                self.receive_window_update(turn, stream, increment)
             }
-            Frame::Reset { stream, code } => self.receive_reset(turn, stream, code)?,
-            Frame::Settings(entries) => self.receive_settings(turn, entries)?,
-            Frame::SettingsAck => self.receive_settings_ack(turn)?,
-            Frame::Ping { ack, payload } => self.receive_ping(turn, ack, payload)?,
-            Frame::GoAway { .. } => self.receive_go_away(turn)?,
-            Frame::Priority { .. } => self.flood.priority()?,
-            Frame::PriorityUpdate { stream, value } => {
-                self.receive_priority_update(stream, value)?;
-            }
-            Frame::Unknown { .. } => self.flood.control(turn.now)?,
-            // Handed on as it comes, long before this.
-            Frame::Data { .. } => {}
+            Frame::Reset { stream, code } => self.receive_reset(turn, stream, code),
+            Frame::Settings(entries) => self.receive_settings(turn, entries),
+            Frame::SettingsAck => self.receive_settings_ack(turn),
+            Frame::Ping { ack, payload } => self.receive_ping(turn, ack, payload),
+            Frame::GoAway { .. } => self.receive_go_away(turn),
+            Frame::Priority { .. } => Ok(self.flood.priority()?),
+            Frame::PriorityUpdate { stream, value } => self.receive_priority_update(stream, value),
+            Frame::Unknown { .. } => Ok(self.flood.control(turn.now)?),
+            // The reader has parts of their own for these.
+            Frame::Headers { .. } | Frame::Continuation { .. } | Frame::Data { .. } => Ok(()),
         }
-        Ok(None)
     }
 
     /// Whether nothing has come of a stream yet. Even numbers are ours to give, and we give none.
@@ -360,18 +272,5 @@ impl Connection {
     #[inline]
     pub(super) fn is_ignored(&self, stream: u32) -> bool {
         matches!(self.leaving, Leaving::Final { last_stream } if stream > last_stream)
-    }
-}
-
-/// The same event seen from `by` bytes earlier in the input.
-#[inline]
-fn behind(event: Event, by: usize) -> Event {
-    match event {
-        Event::Data { stream, at, last } => Event::Data {
-            stream,
-            at: at.start + by..at.end + by,
-            last,
-        },
-        event => event,
     }
 }

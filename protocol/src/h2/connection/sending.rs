@@ -158,11 +158,8 @@ impl Connection {
     /// Moves what streams have queued into the output. To be called before each write.
     #[inline]
     pub fn flush(&mut self, turn: &mut Turn<'_>) {
-        if self.greeted
-            && self.fate == Fate::Open
-            && self.own.poll_send(turn.now, turn.output.tail())
-        {
-            self.settings_due = turn.now + self.limits.header_timeout;
+        if self.greeted && self.fate == Fate::Open {
+            self.terms.send(&self.limits, turn.now, turn.output.tail());
         }
         if self.queued_bytes > 0 {
             self.flush_streams(turn);
@@ -200,7 +197,7 @@ impl Connection {
             .send_window
             .available()
             .min(self.send_window.available()) as usize;
-        let frame_max = TURN_BYTES_MAX.min(self.peer.values().max_frame as usize);
+        let frame_max = TURN_BYTES_MAX.min(self.terms.peer.values().max_frame as usize);
         let bytes = waiting.min(window).min(frame_max);
         let is_last = bytes == waiting;
         let ends = is_last && stream.end == End::Queued;

@@ -25,7 +25,7 @@ impl Connection {
                 Timer::BodyRate | Timer::Request | Timer::Drain => {}
             }
         }
-        if self.settings_due <= turn.now {
+        if self.terms.due <= turn.now {
             self.fail(turn, Fault::SettingsTimeout);
         }
         if self.ping_due <= turn.now {
@@ -83,8 +83,8 @@ impl Connection {
             self.offences.shrink_to_fit();
             self.early_priorities.shrink_to_fit();
             self.heads.release_memory();
-            self.encoder.release_memory();
-            self.decoder.release_memory();
+            self.terms.encoder.release_memory();
+            self.terms.decoder.release_memory();
         }
     }
 

@@ -4,12 +4,41 @@
 use super::{Malformed, Rejected, field};
 use crate::chunked::is_forbidden_trailer;
 use crate::field::FieldSpan;
-use crate::hpack::{Decoded, Exceeded, Field, KnownName};
+use crate::h2::reader::FieldBlock;
+use crate::hpack::{self, Bounds, Decoded, Decoder, Exceeded, Field, KnownName};
 use crate::misbehaviour::Misbehaviour;
-use lanner_limits::Trip;
+use lanner_limits::{Limits, Trip};
+
+/// Decodes a field block that came behind the head of a message. `left` is what is missing of the content, where its length was
+/// said. Gives why the block is not handed on, if it is not.
+pub(crate) fn decode(
+    decoder: &mut Decoder,
+    limits: &Limits,
+    block: FieldBlock<'_>,
+    left: Option<u64>,
+    fields: &mut Vec<FieldSpan>,
+    text: &mut Vec<u8>,
+) -> Result<Option<Rejected>, hpack::Fault> {
+    let bounds = Bounds {
+        list_bytes_max: u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX),
+        field_bytes_max: limits.h2_max_header_field as u32,
+        fields_max: u32::MAX,
+    };
+    let mut trailers = TrailerFields::new(fields, limits.max_header_count);
+    let decoded = decoder.decode_judged(block.bytes, &bounds, text, |field, text| {
+        trailers.take(field, text)
+    })?;
+    Ok(match trailers.judge_all(&decoded).err() {
+        // Section 8.1: a field block behind the content ends the message.
+        _ if !block.end_stream => Some(Malformed::TrailersWithoutEnd.into()),
+        Some(Rejected::Malformed(malformed)) => Some(malformed.into()),
+        _ if left.is_some_and(|left| left > 0) => Some(Malformed::ContentLength.into()),
+        rejected => rejected,
+    })
+}
 
 /// Takes the fields of a trailer section as they are decoded; spans are relative to the decoded text.
-pub(crate) struct TrailerFields<'a> {
+struct TrailerFields<'a> {
     fields: &'a mut Vec<FieldSpan>,
     fields_max: usize,
     rejected: Option<Rejected>,
@@ -17,7 +46,7 @@ pub(crate) struct TrailerFields<'a> {
 
 impl<'a> TrailerFields<'a> {
     /// `fields` is emptied first and keeps its memory.
-    pub(crate) fn new(fields: &'a mut Vec<FieldSpan>, fields_max: usize) -> Self {
+    fn new(fields: &'a mut Vec<FieldSpan>, fields_max: usize) -> Self {
         fields.clear();
         Self {
             fields,
@@ -27,7 +56,7 @@ impl<'a> TrailerFields<'a> {
     }
 
     /// Takes note of one field, and says whether it is in order by itself, as for a request.
-    pub(crate) fn take(&mut self, field: Field, text: &[u8]) -> bool {
+    fn take(&mut self, field: Field, text: &[u8]) -> bool {
         if self.rejected.is_none() {
             self.rejected = self.judge(&field, text).err();
             self.fields.push(field.span);
@@ -53,7 +82,7 @@ impl<'a> TrailerFields<'a> {
     }
 
     /// What the section came to.
-    pub(crate) fn judge_all(self, decoded: &Decoded) -> Result<(), Rejected> {
+    fn judge_all(self, decoded: &Decoded) -> Result<(), Rejected> {
         match (self.rejected, decoded.exceeded) {
             (Some(rejected), _) => Err(rejected),
             (None, Some(Exceeded::FieldBytes)) => Err(Trip::HeaderField.into()),

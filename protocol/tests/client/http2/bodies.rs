@@ -3,6 +3,7 @@
 use super::driver::{Driver, Got, OK, Seen, data, frame, headers, reset, settings, window_update};
 use lanner_protocol::client::SendError;
 use lanner_protocol::client::http2::{Error, Reset};
+use lanner_protocol::h2::Fault;
 use lanner_protocol::h2::error_code::ErrorCode as E;
 use lanner_protocol::h2::frame::{Kind, PADDED};
 use lanner_protocol::h2::settings::Id;
@@ -142,7 +143,7 @@ fn a_window_beyond_its_maximum_ends_whose_it_is() {
     let mut driver = Driver::asking(&["GET"]);
     let bytes = window_update(1, (1 << 31) - 1);
     assert_eq!(driver.reset_of(bytes), (1, Reset::Window));
-    let error = (Error::WindowOverflow, E::FLOW_CONTROL_ERROR);
+    let error = (Error::Fault(Fault::WindowOverflow), E::FLOW_CONTROL_ERROR);
     assert_eq!(driver.failure(window_update(0, (1 << 31) - 1)), error);
     let mut driver = Driver::asking(&["GET"]);
     driver.receive(window_update(1, (1 << 31) - 1 - 65_535));
@@ -220,7 +221,7 @@ fn a_server_keeps_to_our_windows() {
     for _ in 0..2 {
         driver.receive(data(3, false, &[0; 16_383]));
     }
-    let error = (Error::WindowExceeded, E::FLOW_CONTROL_ERROR);
+    let error = (Error::Fault(Fault::WindowExceeded), E::FLOW_CONTROL_ERROR);
     assert_eq!(driver.failure(data(5, false, &[0; 2_000])), error);
 }
 

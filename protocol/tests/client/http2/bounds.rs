@@ -5,6 +5,7 @@ use super::driver::{
 };
 use lanner_limits::{Moment, Trip};
 use lanner_protocol::client::http2::{Error, Reset};
+use lanner_protocol::h2::Fault;
 use lanner_protocol::h2::error_code::ErrorCode as E;
 use lanner_protocol::h2::frame::{ACK, Kind};
 use std::time::Duration;
@@ -14,7 +15,7 @@ fn flood(driver: &mut Driver, bytes: &[u8]) -> (Trip, usize) {
     for count in 1..100_000 {
         if let Some(Seen::Failed(error)) = driver.receive(bytes).last() {
             assert_eq!(error.code(), Some(E::ENHANCE_YOUR_CALM));
-            let Error::Bound(trip) = *error else {
+            let Error::Fault(Fault::Trip(trip)) = *error else {
                 panic!("{error:?}")
             };
             return (trip, count);
@@ -95,7 +96,7 @@ fn answers_that_are_not_read_are_bounded() {
     }
     assert_eq!(
         driver.connection.error(),
-        Some(Error::Bound(Trip::QueuedControl))
+        Some(Error::Fault(Fault::Trip(Trip::QueuedControl)))
     );
 }
 
@@ -127,7 +128,10 @@ fn settings_are_acknowledged_in_time() {
     assert_eq!(due, Moment::ZERO + Duration::from_secs(15));
     driver.now = due;
     driver.turn(|connection, turn| connection.handle_timeout(turn));
-    assert_eq!(driver.receive(b""), [Seen::Failed(Error::SettingsTimeout)]);
+    assert_eq!(
+        driver.receive(b""),
+        [Seen::Failed(Error::Fault(Fault::SettingsTimeout))]
+    );
     assert!(matches!(
         driver.got()[..],
         [Got::GoAway(0, E::SETTINGS_TIMEOUT, _)]
@@ -221,7 +225,7 @@ fn reset_frame(stream: u32) -> Vec<u8> {
 #[test]
 fn names_are_told_apart() {
     assert_eq!(
-        Error::Bound(Trip::Continuations).name(),
+        Error::Fault(Fault::Trip(Trip::Continuations)).name(),
         Trip::Continuations.name()
     );
     assert_eq!(Error::ConnectionReset.code(), None);

@@ -4,10 +4,11 @@ use super::driver::{
     Driver, Got, OK, Seen, data, frame, greeting, headers, literal, reset, settings, window_update,
 };
 use lanner_protocol::client::http2::{Error, Reset};
+use lanner_protocol::h2::Fault;
 use lanner_protocol::h2::error_code::ErrorCode as E;
 use lanner_protocol::h2::frame::{ACK, END_HEADERS, FrameFault as F, Kind, PADDED};
 use lanner_protocol::h2::settings::Id;
-use lanner_protocol::hpack::Fault;
+use lanner_protocol::hpack;
 
 /// Section 3.4: "The server connection preface consists of a potentially empty SETTINGS frame that MUST be the first frame the
 /// server sends in the HTTP/2 connection." "Clients and servers MUST treat an invalid connection preface as a connection error
@@ -25,7 +26,7 @@ fn a_server_begins_with_its_settings() {
         driver.ask("GET").unwrap();
         assert_eq!(
             driver.failure(first),
-            (Error::FirstFrame, E::PROTOCOL_ERROR)
+            (Error::Fault(Fault::FirstFrame), E::PROTOCOL_ERROR)
         );
     }
 }
@@ -38,7 +39,7 @@ fn a_push_is_an_error() {
     let mut driver = Driver::asking(&["GET"]);
     let promise = [&[0, 0, 0, 2][..], &literal(b":method", b"GET")].concat();
     let bytes = frame(Kind::PUSH_PROMISE, END_HEADERS, 1, &promise);
-    let fault = Error::Frame(F::PushPromise);
+    let fault = Error::Fault(Fault::Frame(F::PushPromise));
     assert_eq!(driver.failure(bytes), (fault, E::PROTOCOL_ERROR));
 }
 
@@ -50,7 +51,7 @@ fn a_priority_update_is_an_error() {
     let bytes = frame(Kind::PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=1");
     assert_eq!(
         driver.failure(bytes),
-        (Error::PriorityUpdate, E::PROTOCOL_ERROR)
+        (Error::Fault(Fault::PriorityUpdate), E::PROTOCOL_ERROR)
     );
 }
 
@@ -100,7 +101,7 @@ fn frames_that_are_wrong_by_themselves_end_what_the_rfc_says() {
         let mut driver = Driver::asking(&["GET"]);
         assert_eq!(
             driver.failure(bytes),
-            (Error::Frame(fault), fault.answer().0),
+            (Error::Fault(Fault::Frame(fault)), fault.answer().0),
             "{fault:?}"
         );
     }
@@ -120,7 +121,7 @@ fn frames_that_are_wrong_by_themselves_end_what_the_rfc_says() {
 fn a_frame_that_is_too_long_is_refused_by_its_header() {
     let mut driver = Driver::asking(&["GET"]);
     let bytes = frame(Kind::HEADERS, END_HEADERS, 1, &[0; 16_385]);
-    let fault = Error::Frame(F::TooLong);
+    let fault = Error::Fault(Fault::Frame(F::TooLong));
     assert_eq!(driver.failure(&bytes[..9]), (fault, E::FRAME_SIZE_ERROR));
 }
 
@@ -138,7 +139,7 @@ fn frames_of_streams_that_we_did_not_open_are_errors() {
             let mut driver = Driver::asking(&["GET"]);
             assert_eq!(
                 driver.failure(bytes),
-                (Error::IdleStream, E::PROTOCOL_ERROR)
+                (Error::Fault(Fault::IdleStream), E::PROTOCOL_ERROR)
             );
         }
         let mut driver = Driver::asking(&["GET"]);
@@ -159,7 +160,7 @@ fn frames_of_closed_streams_are_errors_or_passed_over() {
         driver.respond(1);
         assert_eq!(
             driver.failure(bytes),
-            (Error::ClosedStream, E::STREAM_CLOSED)
+            (Error::Fault(Fault::ClosedStream), E::STREAM_CLOSED)
         );
     }
     let mut driver = Driver::asking(&["GET", "GET"]);
@@ -189,7 +190,7 @@ fn frames_of_closed_streams_are_errors_or_passed_over() {
     // The server has ended it, so nothing more may come.
     assert_eq!(
         driver.failure(data(1, true, b"")),
-        (Error::ClosedStream, E::STREAM_CLOSED)
+        (Error::Fault(Fault::ClosedStream), E::STREAM_CLOSED)
     );
 }
 
@@ -223,14 +224,14 @@ fn a_field_block_is_put_together_and_not_interrupted() {
         let bytes = [&begun[..], &between].concat();
         assert_eq!(
             driver.failure(bytes),
-            (Error::FieldBlock, E::PROTOCOL_ERROR)
+            (Error::Fault(Fault::FieldBlock), E::PROTOCOL_ERROR)
         );
     }
     let mut driver = Driver::asking(&["GET"]);
     let bytes = frame(Kind::CONTINUATION, END_HEADERS, 1, OK);
     assert_eq!(
         driver.failure(bytes),
-        (Error::FieldBlock, E::PROTOCOL_ERROR)
+        (Error::Fault(Fault::FieldBlock), E::PROTOCOL_ERROR)
     );
 }
 
@@ -239,7 +240,10 @@ fn a_field_block_is_put_together_and_not_interrupted() {
 #[test]
 fn a_block_that_cannot_be_decoded_ends_the_connection() {
     let mut driver = Driver::asking(&["GET"]);
-    let error = (Error::Fields(Fault::IndexBeyondTable), E::COMPRESSION_ERROR);
+    let error = (
+        Error::Fault(Fault::Fields(hpack::Fault::IndexBeyondTable)),
+        E::COMPRESSION_ERROR,
+    );
     assert_eq!(driver.failure(headers(1, true, &[0xff, 0x00])), error);
     let mut driver = Driver::asking(&["GET"]);
     let key = driver.key(1);

@@ -1,17 +1,19 @@
-//! Everything that ends a whole connection of HTTP/2, and what the client is told (RFC 9113 section 5.4.1).
+//! Everything by which a peer ends a whole connection of HTTP/2, and what it is told (RFC 9113 section 5.4.1). Most of it either
+//! side can do; sections are those of RFC 9113 where no other is named.
 
+use super::error_code::ErrorCode;
+use super::frame::FrameFault;
+use super::window::{WindowExceeded, WindowOverflow};
 use crate::end_reason::EndReason;
-use crate::h2::error_code::ErrorCode;
-use crate::h2::frame::FrameFault;
 use crate::hpack;
 use lanner_limits::Trip;
 
 /// A reason for GOAWAY.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fault {
     /// A frame is wrong by itself.
     Frame(FrameFault),
-    /// A field block cannot be read.
+    /// A field block cannot be read. Section 4.3.
     Fields(hpack::Fault),
     /// A bound was hit.
     Trip(Trip),
@@ -21,12 +23,14 @@ pub(super) enum Fault {
     FirstFrame,
     /// A stream of a number that clients do not give. Section 5.1.1.
     StreamNumber,
-    /// A frame of a stream that does not exist yet. Section 5.1.
+    /// A frame of a stream that nobody has opened yet. Section 5.1.
     IdleStream,
-    /// A frame of a stream that the client has ended. Section 5.1.
+    /// A frame of a stream that the peer has ended. Section 5.1.
     ClosedStream,
     /// CONTINUATION without HEADERS before it, or HEADERS without all of its CONTINUATION behind it. Section 6.10.
     FieldBlock,
+    /// PRIORITY_UPDATE of a server. RFC 9218 section 7.1.
+    PriorityUpdate,
     /// More DATA than the connection's window allows. Section 6.9.1.
     WindowExceeded,
     /// A window beyond what windows can be. Section 6.9.1 and 6.9.2.
@@ -36,8 +40,9 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What the client is told, and why the connection ends.
-    pub(super) fn answer(self) -> (ErrorCode, EndReason) {
+    /// What the peer is told, and why the connection ends.
+    #[must_use]
+    pub fn answer(self) -> (ErrorCode, EndReason) {
         const PROTOCOL: ErrorCode = ErrorCode::PROTOCOL_ERROR;
         match self {
             Fault::Frame(fault) => (fault.answer().0, fault.answer().2),
@@ -46,7 +51,7 @@ impl Fault {
             Fault::Preface | Fault::FirstFrame => (PROTOCOL, EndReason::InvalidHandshake),
             Fault::StreamNumber | Fault::IdleStream => (PROTOCOL, EndReason::InvalidStreamId),
             Fault::ClosedStream => (ErrorCode::STREAM_CLOSED, EndReason::FrameAfterStreamClose),
-            Fault::FieldBlock => (PROTOCOL, EndReason::UnexpectedFrame),
+            Fault::FieldBlock | Fault::PriorityUpdate => (PROTOCOL, EndReason::UnexpectedFrame),
             Fault::WindowExceeded => (
                 ErrorCode::FLOW_CONTROL_ERROR,
                 EndReason::FlowControlWindowExceeded,
@@ -59,8 +64,9 @@ impl Fault {
         }
     }
 
-    /// The name in GOAWAY's debug data.
-    pub(super) fn name(self) -> &'static str {
+    /// The name in logs and metrics, and in GOAWAY's debug data.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Fault::Frame(fault) => fault.name(),
             Fault::Fields(fault) => fault.name(),
@@ -71,6 +77,7 @@ impl Fault {
             Fault::IdleStream => "idle_stream",
             Fault::ClosedStream => "closed_stream",
             Fault::FieldBlock => "field_block",
+            Fault::PriorityUpdate => "priority_update",
             Fault::WindowExceeded => "window_exceeded",
             Fault::WindowOverflow => "window_overflow",
             Fault::SettingsTimeout => "settings_timeout",
@@ -93,5 +100,19 @@ impl From<hpack::Fault> for Fault {
 impl From<Trip> for Fault {
     fn from(trip: Trip) -> Self {
         Self::Trip(trip)
+    }
+}
+
+/// Of the connection's window, or of any by SETTINGS; what passes a stream's own ends that stream only.
+impl From<WindowOverflow> for Fault {
+    fn from(_: WindowOverflow) -> Self {
+        Self::WindowOverflow
+    }
+}
+
+/// Of the connection's window.
+impl From<WindowExceeded> for Fault {
+    fn from(_: WindowExceeded) -> Self {
+        Self::WindowExceeded
     }
 }
