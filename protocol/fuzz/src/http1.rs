@@ -1,12 +1,10 @@
 //! The server's half of a connection of HTTP/1.1, with an app, a clock and a client that are the input's to play.
 
 use crate::script::{Script, limits};
+use crate::world::{Session as _, World, head, turn};
 use bytes::Bytes;
 use lanner_limits::Moment;
-use lanner_protocol::{
-    BodyLength, Connection, Event, Fate, Fields, Head, Output, Overrides, ResponseHead, Status,
-    Turn, chunked,
-};
+use lanner_protocol::{Connection, Event, Fate, Fields, Head, Overrides, Status, Turn, chunked};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,11 +13,23 @@ const OUTPUT_BYTES_MAX: usize = (64 << 10) + 255 * 300 + 200_000;
 
 struct Session {
     http: Connection,
-    output: Output,
-    now: Moment,
-    input: Vec<u8>,
+    world: World,
     head: Head,
-    queued: usize,
+}
+
+impl crate::world::Session for Session {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        self.http.deadline()
+    }
+
+    fn time_out(&mut self) {
+        self.turn(|http, turn| http.handle_timeout(turn));
+        self.poll();
+    }
 }
 
 /// Takes bytes for a script.
@@ -30,11 +40,8 @@ pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut session = Session {
         http: Connection::new(Rc::new(limits()), Moment::ZERO, 0),
-        output: Output::new(),
-        now: Moment::ZERO,
-        input: Vec::new(),
+        world: World::new(),
         head: Head::default(),
-        queued: 0,
     };
     while let Some(deed) = script.byte() {
         session.act(deed, &mut script);
@@ -45,12 +52,7 @@ pub fn run(input: &[u8]) {
 
 impl Session {
     fn turn<R>(&mut self, act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> R) -> R {
-        let mut turn = Turn {
-            now: self.now,
-            output: &mut self.output,
-            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-        };
-        act(&mut self.http, &mut turn)
+        act(&mut self.http, &mut self.world.turn())
     }
 
     fn act(&mut self, deed: u8, script: &mut Script<'_>) {
@@ -72,7 +74,7 @@ impl Session {
             184..240 => self.app(deed, script),
             240..248 => self.write(script.number() * 400),
             248..252 => self.wait(Duration::from_millis(script.number() as u64 * 100)),
-            252 => self.http.handle_stop(self.now),
+            252 => self.http.handle_stop(self.world.now),
             253 => {
                 let _ = self.http.handle_eof();
             }
@@ -87,19 +89,12 @@ impl Session {
         match deed % 4 {
             0 if self.http.awaits_response() => {
                 let fields = Fields::new();
-                let head = ResponseHead {
-                    status: Status::OK,
-                    fields: &fields,
-                    length: if count.is_multiple_of(600) {
-                        BodyLength::Unknown
-                    } else {
-                        BodyLength::Known(count as u64)
-                    },
-                };
+                let length = (!count.is_multiple_of(600)).then_some(count);
+                let head = head(Status::OK, &fields, length);
                 let _ =
                     self.turn(|http, turn| http.respond(turn, &head, count.is_multiple_of(900)));
             }
-            1 if self.http.sends_body() && self.output.len() < 64 << 10 => {
+            1 if self.http.sends_body() && self.world.output.len() < 64 << 10 => {
                 let piece = Bytes::from(vec![b'b'; count]);
                 let _ = self.turn(|http, turn| http.send(turn, piece));
             }
@@ -107,7 +102,7 @@ impl Session {
                 let _ = self.turn(|http, turn| http.finish(turn, None));
             }
             3 if self.http.in_exchange() => {
-                let waiting = self.input.len();
+                let waiting = self.world.input.len();
                 self.turn(|http, turn| http.want_body(turn, waiting));
             }
             _ => {}
@@ -115,28 +110,25 @@ impl Session {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        if self.http.wants_input(self.input.len()) {
-            self.input.extend_from_slice(bytes);
+        if self.http.wants_input(self.world.input.len()) {
+            self.world.input.extend_from_slice(bytes);
             self.poll();
         }
     }
 
     fn poll(&mut self) {
         loop {
-            let mut turn = Turn {
-                now: self.now,
-                output: &mut self.output,
-                date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-            };
+            let world = &mut self.world;
+            let mut turn = turn(world.now, &mut world.output);
             let step = if self.http.in_exchange() {
-                self.http.poll_body(&mut turn, &self.input)
+                self.http.poll_body(&mut turn, &world.input)
             } else {
                 self.http
-                    .poll_request(&mut turn, &self.input, &mut self.head)
+                    .poll_request(&mut turn, &world.input, &mut self.head)
             };
-            assert!(step.consumed <= self.input.len());
+            assert!(step.consumed <= self.world.input.len());
             let again = match &step.event {
-                Event::More => step.consumed > 0 && step.consumed < self.input.len(),
+                Event::More => step.consumed > 0 && step.consumed < self.world.input.len(),
                 Event::Held | Event::Closing => false,
                 Event::FoldedHead { .. } => panic!("reading is strict"),
                 Event::Head { at } => {
@@ -149,7 +141,7 @@ impl Session {
                     true
                 }
                 Event::End { trailers } => {
-                    let lines = &self.input[trailers.clone()];
+                    let lines = &self.world.input[trailers.clone()];
                     if let Err(refusal) = chunked::parse_trailers(lines, &limits(), &mut Vec::new())
                     {
                         self.http.fail_trailers(refusal);
@@ -158,7 +150,7 @@ impl Session {
                 }
                 Event::BodyFailed(_) => true,
             };
-            self.input.drain(..step.consumed);
+            self.world.input.drain(..step.consumed);
             if !again {
                 return;
             }
@@ -166,36 +158,16 @@ impl Session {
     }
 
     fn write(&mut self, count: usize) {
-        let before = self.output.len();
-        self.output.advance(count.min(before));
-        let queued = before - self.queued.min(before);
-        self.queued = self.output.len();
-        self.http.handle_output(self.now, queued, self.queued);
-        if self.http.fate() == (Fate::Flush { linger: true }) && self.output.is_empty() {
-            self.http.handle_shutdown(self.now);
+        let (queued, unsent) = self.world.take(count);
+        self.http.handle_output(self.world.now, queued, unsent);
+        if self.http.fate() == (Fate::Flush { linger: true }) && self.world.output.is_empty() {
+            self.http.handle_shutdown(self.world.now);
         }
         self.poll();
     }
 
-    fn wait(&mut self, time: Duration) {
-        let until = self.now + time;
-        let mut rounds = 0;
-        while let Some(at) = self.http.deadline().filter(|at| *at <= until) {
-            self.now = self.now.max(at);
-            self.turn(|http, turn| http.handle_timeout(turn));
-            self.poll();
-            rounds += 1;
-            assert!(rounds < 100_000, "a deadline that is handled does not stay");
-        }
-        self.now = until;
-    }
-
     fn check(&self) {
-        assert!(
-            self.output.len() <= OUTPUT_BYTES_MAX,
-            "{}",
-            self.output.len()
-        );
+        self.world.check(OUTPUT_BYTES_MAX);
         assert_eq!(
             self.http.fate() == Fate::Open,
             self.http.end_reason().is_none()
@@ -210,11 +182,7 @@ impl Session {
         for _ in 0..100 {
             if self.http.awaits_response() {
                 let fields = Fields::new();
-                let head = ResponseHead {
-                    status: Status::INTERNAL_SERVER_ERROR,
-                    fields: &fields,
-                    length: BodyLength::Known(0),
-                };
+                let head = head(Status::INTERNAL_SERVER_ERROR, &fields, Some(0));
                 let _ = self.turn(|http, turn| http.respond(turn, &head, true));
             }
             if self.http.in_exchange() {

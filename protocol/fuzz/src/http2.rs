@@ -1,12 +1,13 @@
 //! The server's half of a connection of HTTP/2, with an app, a clock and a client that are the input's to play.
 
 use crate::script::{Script, limits};
+use crate::world::{Session as _, World, head, turn};
 use bytes::Bytes;
 use lanner_limits::Moment;
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{Frame, FrameHeader, HEADER_BYTES, PREFACE, encode_settings};
 use lanner_protocol::h2::{Connection, Event, StreamKey};
-use lanner_protocol::{BodyLength, Fate, Fields, Head, Output, ResponseHead, Status, Turn};
+use lanner_protocol::{Fate, Fields, Head, Status, Turn};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,15 +19,27 @@ const FRAME_BYTES_MAX: usize = (16 << 10) + HEADER_BYTES;
 
 struct Session {
     connection: Connection,
-    output: Output,
-    now: Moment,
-    input: Vec<u8>,
+    world: World,
     head: Head,
     text: Vec<u8>,
     streams: Vec<StreamKey>,
     /// What the client has read and not yet taken apart.
     unread: Vec<u8>,
-    queued: usize,
+}
+
+impl crate::world::Session for Session {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        self.connection.deadline()
+    }
+
+    fn time_out(&mut self) {
+        self.turn(|connection, turn| connection.handle_timeout(turn));
+        self.poll();
+    }
 }
 
 /// The first byte says whether the client begins well.
@@ -55,24 +68,16 @@ impl Session {
         limits.h2_max_streams = 16;
         Self {
             connection: Connection::new(Rc::new(limits), Moment::ZERO, 0),
-            output: Output::new(),
-            now: Moment::ZERO,
-            input: Vec::new(),
+            world: World::new(),
             head: Head::default(),
             text: Vec::new(),
             streams: Vec::new(),
             unread: Vec::new(),
-            queued: 0,
         }
     }
 
     fn turn<R>(&mut self, act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> R) -> R {
-        let mut turn = Turn {
-            now: self.now,
-            output: &mut self.output,
-            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-        };
-        act(&mut self.connection, &mut turn)
+        act(&mut self.connection, &mut self.world.turn())
     }
 
     fn act(&mut self, deed: u8, script: &mut Script<'_>) {
@@ -131,36 +136,26 @@ impl Session {
 
     fn respond(&mut self, stream: StreamKey, count: usize) {
         let fields = Fields::new();
-        let head = ResponseHead {
-            status: Status::OK,
-            fields: &fields,
-            length: if count.is_multiple_of(600) {
-                BodyLength::Unknown
-            } else {
-                BodyLength::Known(count as u64)
-            },
-        };
+        let length = (!count.is_multiple_of(600)).then_some(count);
+        let head = head(Status::OK, &fields, length);
         let _ = self.turn(|connection, turn| connection.respond(stream, turn, &head, true));
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        if self.connection.wants_input(self.output.len()) {
-            self.input.extend_from_slice(bytes);
+        if self.connection.wants_input(self.world.output.len()) {
+            self.world.input.extend_from_slice(bytes);
             self.poll();
         }
     }
 
     fn poll(&mut self) {
         loop {
-            let mut turn = Turn {
-                now: self.now,
-                output: &mut self.output,
-                date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-            };
-            let step = self
-                .connection
-                .poll(&mut turn, &self.input, &mut self.head, &mut self.text);
-            assert!(step.consumed <= self.input.len());
+            let world = &mut self.world;
+            let mut turn = turn(world.now, &mut world.output);
+            let step =
+                self.connection
+                    .poll(&mut turn, &world.input, &mut self.head, &mut self.text);
+            assert!(step.consumed <= self.world.input.len());
             match step.event {
                 Event::Data { ref at, .. } => assert!(at.end <= step.consumed && !at.is_empty()),
                 Event::Request { stream, .. } => {
@@ -171,23 +166,23 @@ impl Session {
                     }
                 }
                 Event::Reset { stream, .. } => {
-                    self.input.drain(..step.consumed);
+                    self.world.input.drain(..step.consumed);
                     self.turn(|connection, turn| connection.release(stream, turn));
                     continue;
                 }
                 _ => {}
             }
-            self.input.drain(..step.consumed);
+            self.world.input.drain(..step.consumed);
             match step.event {
                 Event::More => {
                     assert!(
-                        self.input.len() <= FRAME_BYTES_MAX,
+                        self.world.input.len() <= FRAME_BYTES_MAX,
                         "whole frames are not looked at"
                     );
                     return;
                 }
                 Event::Held => return,
-                Event::Closing => return self.input.clear(),
+                Event::Closing => return self.world.input.clear(),
                 _ => {}
             }
         }
@@ -196,37 +191,18 @@ impl Session {
     /// The client takes so many bytes.
     fn write(&mut self, count: usize) {
         self.turn(Connection::flush);
-        let before = self.output.len();
-        let bytes = self.output.slices().collect::<Vec<_>>().concat();
-        let count = count.min(before);
-        self.unread.extend_from_slice(&bytes[..count]);
-        self.output.advance(count);
-        let queued = before - self.queued.min(before);
-        self.queued = self.output.len();
-        self.connection.handle_output(self.now, queued, self.queued);
+        let bytes = self.world.output.slices().collect::<Vec<_>>().concat();
+        self.unread
+            .extend_from_slice(&bytes[..count.min(bytes.len())]);
+        let (queued, unsent) = self.world.take(count);
+        self.connection
+            .handle_output(self.world.now, queued, unsent);
         self.poll();
-    }
-
-    fn wait(&mut self, time: Duration) {
-        let until = self.now + time;
-        let mut rounds = 0;
-        while let Some(at) = self.connection.deadline().filter(|at| *at <= until) {
-            self.now = self.now.max(at);
-            self.turn(|connection, turn| connection.handle_timeout(turn));
-            self.poll();
-            rounds += 1;
-            assert!(rounds < 100_000, "a deadline that is handled does not stay");
-        }
-        self.now = until;
     }
 
     fn check(&mut self) {
         assert!(self.connection.streams() <= 16);
-        assert!(
-            self.output.len() <= OUTPUT_BYTES_MAX,
-            "{}",
-            self.output.len()
-        );
+        self.world.check(OUTPUT_BYTES_MAX);
         assert_eq!(
             self.connection.fate() == Fate::Open,
             self.connection.end_reason().is_none()
@@ -250,7 +226,7 @@ impl Session {
         for _ in 0..100 {
             self.write(usize::MAX);
             if self.connection.fate() == (Fate::Flush { linger: true }) {
-                self.connection.handle_shutdown(self.now);
+                self.connection.handle_shutdown(self.world.now);
             }
             self.wait(Duration::from_secs(30));
             self.check();

@@ -11,3 +11,4 @@ pub mod hpack;
 pub mod http1;
 pub mod http2;
 mod script;
+mod world;

@@ -2,6 +2,8 @@
 
 mod bodies;
 mod bounds;
+#[path = "../h2/bytes.rs"]
+mod bytes;
 mod driver;
 mod frames;
 mod leaving;

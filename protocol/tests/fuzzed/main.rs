@@ -24,6 +24,8 @@ mod http1;
 mod http2;
 #[path = "../../fuzz/src/script.rs"]
 mod script;
+#[path = "../../fuzz/src/world.rs"]
+mod world;
 
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -1,10 +1,14 @@
 //! A client's side of the wire: writes frames, and reads those of a server. It knows no states, so it can say anything.
 
+#[path = "bytes.rs"]
+mod bytes;
+
+pub(crate) use self::bytes::{data, frame, literal, reset, settings, window_update};
+
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{
-    self, END_STREAM, Frame, FrameHeader, HEADER_BYTES, Kind, PAYLOAD_BYTES_DEFAULT, PREFACE,
+    self, Frame, FrameHeader, HEADER_BYTES, Kind, PAYLOAD_BYTES_DEFAULT, PREFACE,
 };
-use lanner_protocol::h2::settings::Id;
 use lanner_protocol::hpack::{Bounds, Decoder, Encoder, Indexing, TABLE_BYTES_INITIAL};
 
 /// A frame that a server sent, decoded.
@@ -196,54 +200,9 @@ pub(crate) fn request<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str)
     ]
 }
 
-/// A field that goes into no table, with names and values that an encoder would not take.
-pub(crate) fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
-    assert!(name.len() < 127 && value.len() < 127);
-    let mut field = vec![0, name.len() as u8];
-    field.extend_from_slice(name);
-    field.push(value.len() as u8);
-    field.extend_from_slice(value);
-    field
-}
-
-pub(crate) fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader {
-        length: payload.len() as u32,
-        kind,
-        flags,
-        stream,
-    };
-    let mut bytes = header.bytes().to_vec();
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
 pub(crate) fn headers(stream: u32, end: bool, block: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::encode_headers(stream, end, block, PAYLOAD_BYTES_DEFAULT, &mut bytes);
-    bytes
-}
-
-pub(crate) fn data(stream: u32, end: bool, content: &[u8]) -> Vec<u8> {
-    frame(
-        Kind::DATA,
-        if end { END_STREAM } else { 0 },
-        stream,
-        content,
-    )
-}
-
-pub(crate) fn reset(stream: u32, code: ErrorCode) -> Vec<u8> {
-    frame(Kind::RST_STREAM, 0, stream, &code.0.to_be_bytes())
-}
-
-pub(crate) fn window_update(stream: u32, increment: u32) -> Vec<u8> {
-    frame(Kind::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
-}
-
-pub(crate) fn settings(values: &[(Id, u32)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::encode_settings(values, &mut bytes);
     bytes
 }
 

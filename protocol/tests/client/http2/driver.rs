@@ -1,5 +1,6 @@
 //! Drives a connection with requests, and with the frames of a server that knows no states, so that it can say anything.
 
+pub(crate) use super::bytes::{data, frame, literal, reset, settings, window_update};
 use crate::http1::limits;
 use bytes::Bytes;
 use lanner_limits::{Limits, Moment};
@@ -9,7 +10,6 @@ use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{
     self, END_HEADERS, END_STREAM, Frame, FrameHeader, HEADER_BYTES, Kind, PREFACE,
 };
-use lanner_protocol::h2::settings::Id;
 use lanner_protocol::hpack::{Bounds, Decoder, Encoder, Indexing};
 use lanner_protocol::{BodyLength, Fields, Output};
 use std::rc::Rc;
@@ -378,51 +378,12 @@ impl Driver {
     }
 }
 
-/// A field that goes into no table, with names and values that an encoder would not take.
-pub(crate) fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
-    assert!(name.len() < 127 && value.len() < 127);
-    [&[0, name.len() as u8], name, &[value.len() as u8], value].concat()
-}
-
 /// `:status: 200` by its index.
 pub(crate) const OK: &[u8] = &[0x88];
-
-pub(crate) fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader {
-        length: payload.len() as u32,
-        kind,
-        flags,
-        stream,
-    };
-    [&header.bytes(), payload].concat()
-}
 
 pub(crate) fn headers(stream: u32, end: bool, block: &[u8]) -> Vec<u8> {
     let end = if end { END_STREAM } else { 0 };
     frame(Kind::HEADERS, END_HEADERS | end, stream, block)
-}
-
-pub(crate) fn data(stream: u32, end: bool, content: &[u8]) -> Vec<u8> {
-    frame(
-        Kind::DATA,
-        if end { END_STREAM } else { 0 },
-        stream,
-        content,
-    )
-}
-
-pub(crate) fn reset(stream: u32, code: ErrorCode) -> Vec<u8> {
-    frame(Kind::RST_STREAM, 0, stream, &code.0.to_be_bytes())
-}
-
-pub(crate) fn window_update(stream: u32, increment: u32) -> Vec<u8> {
-    frame(Kind::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
-}
-
-pub(crate) fn settings(values: &[(Id, u32)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::encode_settings(values, &mut bytes);
-    bytes
 }
 
 pub(crate) fn go_away(last_stream: u32, code: ErrorCode) -> Vec<u8> {
