@@ -24,6 +24,7 @@ pub mod settings;
 mod stream;
 pub(crate) mod streams;
 pub(crate) mod terms;
+mod trips;
 pub mod window;
 
 pub use connection::{Connection, Event, Offence, Step};

@@ -109,7 +109,7 @@ impl Http2 {
     }
 
     pub(super) fn count_trip<D: Dispatch>(&mut self, shared: &Shared<D>) {
-        if let Some(trip) = self.http.take_trip() {
+        while let Some(trip) = self.http.take_trip() {
             shared.counters.trip(trip);
         }
     }

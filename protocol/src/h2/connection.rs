@@ -37,6 +37,7 @@ use super::settings::{Settings, Side};
 use super::stream::{End, Receive, Reset, Stream, StreamDeadlines, StreamKey, Transmit};
 use super::streams::Streams;
 use super::terms::Terms;
+use super::trips::Trips;
 use super::window::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
 use crate::connection::{Fate, Overrides, Turn, with_jitter};
 use crate::end_reason::EndReason;
@@ -155,7 +156,7 @@ pub struct Connection {
     aged: bool,
     eof: bool,
     last_answer: LastAnswer,
-    trip: Option<Trip>,
+    trips: Trips,
     end: Option<EndReason>,
 }
 
@@ -231,7 +232,7 @@ impl Connection {
             aged: false,
             eof: false,
             last_answer: LastAnswer::default(),
-            trip: None,
+            trips: Trips::default(),
             end: None,
             limits,
         }
@@ -367,9 +368,10 @@ impl Connection {
             .is_some_and(|stream| stream.transmit == Transmit::Pending && !stream.reset)
     }
 
-    /// The limit that was hit since the last call, for the counters.
+    /// A limit that was hit, once for each time that it was, for the counters: to be called until there is none.
+    #[inline]
     pub fn take_trip(&mut self) -> Option<Trip> {
-        self.trip.take()
+        self.trips.take()
     }
 
     /// What the client did wrong and was told on a stream of this number, the oldest first, for the log: requests that were never handed on, for which there is no other event than [`Event::Refused`], and streams that
@@ -383,7 +385,7 @@ impl Connection {
 
     fn note(&mut self, refusal: Refusal) {
         if let Refusal::Trip(trip) = refusal {
-            self.trip = Some(trip);
+            self.trips.note(trip);
         }
     }
 

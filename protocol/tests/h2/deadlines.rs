@@ -322,3 +322,19 @@ fn a_client_whose_window_is_full_of_what_others_did_not_read_is_not_slow() {
     let slow = Seen::BodyFailed(7, Trip::MinBodyRate.into());
     assert_eq!(seen, [slow]);
 }
+
+#[test]
+fn streams_that_end_together_are_each_counted() {
+    let mut driver = Driver::with(|limits| limits.request_timeout = Some(5 * SECOND));
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+    }
+    driver.wait(6 * SECOND);
+    driver.turn(|connection, turn| connection.shed(turn));
+    let trips: Vec<Trip> = std::iter::from_fn(|| driver.connection.take_trip()).collect();
+    let counted = |trip| trips.iter().filter(|each| **each == trip).count();
+    assert_eq!(counted(Trip::RequestTimeout), 3);
+    assert_eq!(counted(Trip::IdleShed), 1);
+    assert_eq!(trips.len(), 4);
+}

@@ -100,7 +100,7 @@ impl Connection {
         stream: u32,
         end_stream: bool,
     ) -> Result<(), Fault> {
-        self.trip = Some(Trip::Streams);
+        self.trips.note(Trip::Streams);
         let reason = Reset::Trip(Trip::Streams);
         self.note_offence(stream, Offence::Reset(reason));
         self.encode_reset(turn, stream, reason.code(), !end_stream);
@@ -211,7 +211,7 @@ impl Connection {
             .max_requests_per_connection
             .is_some_and(|max| self.requests >= max)
         {
-            self.trip = Some(Trip::MaxRequestsPerConnection);
+            self.trips.note(Trip::MaxRequestsPerConnection);
             self.leave(turn, EndReason::Announced);
         }
         Event::Request { stream: key, body }

@@ -153,10 +153,10 @@ impl Connection {
     /// Makes room near the connection cap.
     pub fn shed(&mut self, turn: &mut Turn<'_>) {
         if self.is_lingering() {
-            self.trip = Some(Trip::LingerShed);
+            self.trips.note(Trip::LingerShed);
             return self.gone(Trip::LingerShed.into());
         }
-        self.trip = Some(Trip::IdleShed);
+        self.trips.note(Trip::IdleShed);
         if self.greeted {
             self.say_goodbye(turn);
         }
@@ -206,7 +206,7 @@ impl Connection {
             return;
         }
         if let Fault::Trip(trip) = fault {
-            self.trip = Some(trip);
+            self.trips.note(trip);
         }
         let (code, reason) = fault.answer();
         self.encode_go_away(turn, code, fault.name());
@@ -235,7 +235,9 @@ impl Connection {
 
     /// TLS has ended, and nothing more can be said or heard but its own last words.
     pub fn handle_insecure(&mut self, reason: EndReason, trip: Option<Trip>) {
-        self.trip = trip.or(self.trip);
+        if let Some(trip) = trip {
+            self.trips.note(trip);
+        }
         if !matches!(self.fate, Fate::Open | Fate::Flush { .. }) {
             return;
         }
@@ -246,7 +248,7 @@ impl Connection {
     }
 
     pub(super) fn abort_with(&mut self, trip: Trip) {
-        self.trip = Some(trip);
+        self.trips.note(trip);
         self.abort(trip.into());
     }
 

@@ -223,7 +223,7 @@ impl Connection {
     /// A stream ends by our decision, and its app is told.
     pub(super) fn reset_with(&mut self, turn: &mut Turn<'_>, key: StreamKey, reason: Reset) {
         if let Reset::Trip(trip) = reason {
-            self.trip = Some(trip);
+            self.trips.note(trip);
         }
         self.encode_reset(turn, key.id, reason.code(), true);
         self.end_early(turn, key, reason);

@@ -11,7 +11,7 @@ impl Connection {
         while let Some(timer) = self.deadlines.take_expired(turn.now) {
             match timer {
                 Timer::FirstByte => {
-                    self.trip = Some(Trip::FirstByteTimeout);
+                    self.trips.note(Trip::FirstByteTimeout);
                     self.gone(Trip::FirstByteTimeout.into());
                 }
                 Timer::KeepAlive => self.keep_alive_over(turn),
@@ -40,7 +40,7 @@ impl Connection {
     }
 
     fn keep_alive_over(&mut self, turn: &mut Turn<'_>) {
-        self.trip = Some(Trip::KeepaliveTimeout);
+        self.trips.note(Trip::KeepaliveTimeout);
         self.say_goodbye(turn);
         self.close(false, Trip::KeepaliveTimeout.into());
     }
@@ -51,7 +51,7 @@ impl Connection {
             // Counted when it was asked to leave.
             return self.abort(Trip::MaxConnectionAge.into());
         }
-        self.trip = Some(Trip::MaxConnectionAge);
+        self.trips.note(Trip::MaxConnectionAge);
         self.leave(turn, EndReason::MaxConnectionAge);
         self.deadlines
             .set(Timer::Age, turn.now + self.limits.max_connection_age_grace);
@@ -81,6 +81,7 @@ impl Connection {
             self.owed.shrink_to_fit();
             self.resumed.shrink_to_fit();
             self.offences.shrink_to_fit();
+            self.trips.release_memory();
             self.early_priorities.shrink_to_fit();
             self.heads.release_memory();
             self.terms.encoder.release_memory();
