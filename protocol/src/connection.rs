@@ -73,6 +73,19 @@ pub enum Fate {
     Abort,
 }
 
+impl Fate {
+    /// What it becomes when TLS has ended below, by `trip` if by a limit: nothing more can be said or heard. None where it stays.
+    pub(crate) fn without_tls(self, trip: Option<Trip>) -> Option<Fate> {
+        if !matches!(self, Fate::Open | Fate::Flush { .. }) {
+            return None;
+        }
+        Some(match trip {
+            Some(trip) if trip.answer().close == Close::Abort => Fate::Abort,
+            _ => Fate::Flush { linger: false },
+        })
+    }
+}
+
 /// What is kept of a request while it is being answered.
 #[derive(Debug)]
 struct Exchange {

@@ -33,12 +33,10 @@ impl Connection {
     /// TLS has ended, and nothing more can be said or heard but its own last words.
     pub fn handle_insecure(&mut self, reason: EndReason, trip: Option<Trip>) {
         self.trip = trip.or(self.trip);
-        if !matches!(self.fate, Fate::Open | Fate::Flush { .. }) {
-            return;
-        }
-        match trip {
-            Some(trip) if trip.answer().close == Close::Abort => self.abort(reason),
-            _ => self.close(false, reason),
+        match self.fate.without_tls(trip) {
+            Some(Fate::Abort) => self.abort(reason),
+            Some(_) => self.close(false, reason),
+            None => {}
         }
     }
 }

@@ -7,7 +7,6 @@
 //! ```
 
 use super::*;
-use lanner_limits::Close;
 use std::time::Duration;
 
 /// How long requests may be on their way that were sent before the client knew that we leave.
@@ -238,12 +237,10 @@ impl Connection {
         if let Some(trip) = trip {
             self.trips.note(trip);
         }
-        if !matches!(self.fate, Fate::Open | Fate::Flush { .. }) {
-            return;
-        }
-        match trip {
-            Some(trip) if trip.answer().close == Close::Abort => self.abort(reason),
-            _ => self.close(false, reason),
+        match self.fate.without_tls(trip) {
+            Some(Fate::Abort) => self.abort(reason),
+            Some(_) => self.close(false, reason),
+            None => {}
         }
     }
 
