@@ -299,3 +299,47 @@ fn frames_of_streams_that_we_reset_are_passed_over_for_a_while() {
     driver.send(&data(1, false, b"x"));
     assert!(!driver.is_open());
 }
+
+/// A client whose bodies pass what is drained of them is told to stop, as often as it likes: each time the answer was out and the
+/// exchange over, so that nothing goes on for it behind the reset, as it does in CVE-2023-44487 and CVE-2025-8671.
+#[test]
+fn resets_behind_a_whole_answer_are_not_held_against_a_client() {
+    let mut driver = Driver::with(|limits| limits.body_drain_max = 1_000);
+    for round in 0..1_000 {
+        let stream = 1 + 2 * round;
+        let bytes = driver.wire.post(stream);
+        driver.send(&bytes);
+        driver.answer(stream, b"no, thank you");
+        driver.send(&data(stream, false, &[0; 1_001]));
+        assert!(driver.is_open(), "round {round}");
+        let got = driver.got();
+        assert!(
+            got.contains(&Got::Reset(stream, ErrorCode::NO_ERROR)),
+            "{got:?}"
+        );
+    }
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+/// What bounds them instead: until then each has its place.
+#[test]
+fn a_stream_that_is_drained_makes_no_room() {
+    let mut driver = Driver::with(|limits| {
+        limits.body_drain_max = 1_000;
+        limits.h2_max_streams = 10;
+    });
+    for round in 0..10 {
+        let stream = 1 + 2 * round;
+        let bytes = driver.wire.post(stream);
+        driver.send(&bytes);
+        driver.answer(stream, b"no, thank you");
+    }
+    assert_eq!((driver.connection.streams(), driver.got().len()), (10, 20));
+    let refused = Got::Reset(21, ErrorCode::REFUSED_STREAM);
+    let bytes = driver.wire.get(21);
+    assert_eq!(driver.send(&bytes), []);
+    assert_eq!(driver.got(), [refused]);
+    driver.send(&data(3, false, &[0; 1_001]));
+    let bytes = driver.wire.get(23);
+    assert_eq!(driver.send(&bytes).len(), 1);
+}

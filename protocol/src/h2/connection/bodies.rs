@@ -323,6 +323,12 @@ impl Connection {
 
     /// Section 8.1: the answer is complete, so the client need not go on. Before that, a reset would take the answer away: the
     /// stream gets no more credit until then.
+    ///
+    /// Such a reset is not among those that `LANNER_H2_RESET_BURST` counts. What makes rapid resets an attack (CVE-2023-44487,
+    /// and by our own hand CVE-2025-8671) is that a stream makes room for the next one while its exchange still costs us; here the
+    /// exchange is over and its answer is out. It took a place among `LANNER_H2_MAX_STREAMS` until then, and takes it until the
+    /// client has sent more than the drain's budget or let all its time pass: that is the bound. Counting would end connections
+    /// on which a proxy brings many honest clients' uploads that are too large.
     pub(super) fn stop_body(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
         self.credit_unread(turn, key);
         if self
