@@ -303,7 +303,10 @@ impl Http2 {
             let spans = &shared.exchanges.spare_head(around.key).fields;
             match trailers::fields(spans, &shared.text, shared.limits.underscore_headers) {
                 Ok(fields) => End::Whole(fields),
-                Err(refusal) => End::Failed(refusal.into()),
+                Err(refusal) => {
+                    self.http.fail_trailers(stream, refusal);
+                    End::Failed(refusal.into())
+                }
             }
         } else {
             End::Whole(None)

@@ -1,10 +1,11 @@
 //! Requests that the server answers in its app's place, with a body still to come.
 
 use crate::socket::Socket;
-use lanner_limits::Driver;
+use lanner_limits::{Driver, UnderscoreHeaders};
 use lanner_protocol::h2::frame::{
     self, END_HEADERS, END_STREAM, FrameHeader, HEADER_BYTES, Kind, PREFACE,
 };
+use lanner_protocol::hpack::{Bounds, Decoder, TABLE_BYTES_INITIAL};
 
 /// A frame, written by hand.
 fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -59,4 +60,54 @@ fn one_too_many_is_over_before_its_body_is() {
             assert_eq!(ended(&socket.receive()), 50);
         }
     }
+}
+
+/// As over HTTP/1.1, what is wrong with a request's trailers is said, where its app has not begun to answer.
+#[test]
+fn trailers_that_are_refused_are_answered_with_400() {
+    let reject = |limits: &mut lanner::Limits| {
+        limits.underscore_headers = UnderscoreHeaders::Reject;
+    };
+    for (name, status) in [(b"x_a", 400), (b"x-a", 200)] {
+        let Some(mut socket) = Socket::to_one_with(Driver::Epoll, reject) else {
+            return;
+        };
+        socket.send(PREFACE);
+        socket.send(&frame(Kind::SETTINGS, 0, 0, &[]));
+        socket.send(&frame(Kind::SETTINGS, frame::ACK, 0, &[]));
+        socket.send(&post(1, "/"));
+        socket.send(&frame(Kind::DATA, 0, 1, b"a body"));
+        assert_eq!(ended(&socket.receive()), 0, "its app waits for the rest");
+        let mut trailers = vec![0, 3];
+        trailers.extend(name);
+        trailers.extend([1, b'1']);
+        let flags = END_HEADERS | END_STREAM;
+        socket.send(&frame(Kind::HEADERS, flags, 1, &trailers));
+        assert_eq!(answered(&socket.receive()), [status]);
+    }
+}
+
+/// The statuses in `received`.
+fn answered(mut received: &[u8]) -> Vec<u16> {
+    let mut decoder = Decoder::new(TABLE_BYTES_INITIAL);
+    let mut statuses = Vec::new();
+    let bounds = Bounds {
+        list_bytes_max: u32::MAX,
+        field_bytes_max: u32::MAX,
+        fields_max: u32::MAX,
+    };
+    while let Some((header, rest)) = received.split_first_chunk::<HEADER_BYTES>() {
+        let header = FrameHeader::parse(header);
+        let (payload, rest) = rest.split_at(header.length as usize);
+        if header.kind == Kind::HEADERS {
+            let decoded = decoder.decode(payload, &bounds, &mut Vec::new(), |field, text| {
+                if field.span.name.slice(text) == b":status" {
+                    statuses.push(field.span.value.str(text).parse().unwrap());
+                }
+            });
+            decoded.unwrap();
+        }
+        received = rest;
+    }
+    statuses
 }

@@ -6,7 +6,7 @@ use lanner_limits::Trip;
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
 use lanner_protocol::h2::{Malformed, Reset};
-use lanner_protocol::{BodyLength, Overrides, Refusal};
+use lanner_protocol::{BodyLength, Misbehaviour, Overrides, Refusal};
 use std::time::Duration;
 
 fn posted(change: impl FnOnce(&mut lanner_limits::Limits)) -> Driver {
@@ -377,4 +377,33 @@ fn bodies_that_fail_leave_the_connection_all_of_its_window() {
         stream += 2;
     }
     assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
+fn trailers_that_are_refused_are_answered_in_our_words_unless_an_answer_was_begun() {
+    let mut driver = Driver::new();
+    let refusal = Refusal::Misbehaviour(Misbehaviour::UnderscoreField);
+    for stream in [1, 3] {
+        let bytes = driver.wire.post(stream);
+        driver.send(&bytes);
+        if stream == 3 {
+            driver.respond(3, 200, BodyLength::Unknown);
+        }
+        let trailers = driver.wire.headers(stream, true, &[("x_last", "1")]);
+        let seen = driver.send(&trailers);
+        assert!(matches!(&seen[..], [Seen::End { .. }]), "{seen:?}");
+        let key = driver.key(stream);
+        driver.connection.fail_trailers(key, refusal);
+        if stream == 1 {
+            driver.respond(1, 200, BodyLength::Unknown);
+        }
+        driver.body(stream, b"well");
+        driver.finish(stream, None);
+        let got = driver.got();
+        let status = if stream == 1 { "400" } else { "200" };
+        assert_eq!(got[0].status(), Some(status));
+        let is_last = |got: &Got| matches!(got, Got::Data { end: true, .. });
+        assert_eq!(got.iter().filter(|got| is_last(got)).count(), 1);
+    }
+    assert_eq!((driver.connection.streams(), driver.is_open()), (0, true));
 }

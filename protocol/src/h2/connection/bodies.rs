@@ -303,6 +303,15 @@ impl Connection {
         self.credit_unread(turn, key);
     }
 
+    /// The trailers that [`Event::End`] told of are refused. The body is whole, and its app may be told otherwise; what we say
+    /// wins over its answer if none was begun, as on HTTP/1.1.
+    pub fn fail_trailers(&mut self, stream: StreamKey, refusal: Refusal) {
+        self.note(refusal);
+        if let Some(found) = self.streams.at_mut(stream) {
+            found.failure = Some(refusal);
+        }
+    }
+
     /// The exchange is over and the body is not: it is drained within bounds. One that is known to pass them gets no
     /// more credit, and its client is told to stop when it has had its time: together with the answer, some take the reset for
     /// a failure of both (curl 7.88).
