@@ -128,7 +128,7 @@ impl Connection {
         let Some(found) = self.streams.at_mut(key) else {
             return Ok(());
         };
-        if found.blocked {
+        if found.blocked.is_some() {
             self.resumable = self.waiting.len();
         }
         if found.send_window.increase(increment).is_err() {

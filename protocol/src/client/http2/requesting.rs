@@ -114,7 +114,7 @@ impl Connection {
             receive: Receive::Head,
             sending,
             head_request: opening.head_request,
-            blocked: false,
+            blocked: None,
             informational: 0,
             send_left: match opening.body {
                 Some(BodyLength::Known(length)) => Some(length),

@@ -1,6 +1,7 @@
 //! The bodies of requests, under both windows (section 5.2 and 6.9).
 
 use super::requesting::each_line;
+use super::stream::Blocked;
 use super::*;
 use crate::fields::Fields;
 use crate::hpack::Indexing;
@@ -42,7 +43,7 @@ impl Connection {
                 return Ok(());
             }
             if !self.send_frame(stream, turn, piece, end) {
-                self.block_stream(stream);
+                self.block_stream(stream, piece);
                 return Ok(());
             }
             if piece.is_empty() {
@@ -88,9 +89,15 @@ impl Connection {
         true
     }
 
-    fn block_stream(&mut self, key: StreamKey) {
+    /// So much of a stream's body found no room.
+    fn block_stream(&mut self, key: StreamKey, left: &[u8]) {
+        let by = if left.is_empty() {
+            Blocked::ByOutput
+        } else {
+            Blocked::ByWindows
+        };
         if let Some(stream) = self.streams.at_mut(key)
-            && !std::mem::replace(&mut stream.blocked, true)
+            && stream.blocked.replace(by).is_none()
         {
             self.waiting.push_back(key);
         }
@@ -101,14 +108,15 @@ impl Connection {
         while self.resumable > 0 {
             self.resumable -= 1;
             let key = self.waiting.pop_front()?;
-            let shut = self.send_window.is_shut();
-            match self.streams.at_mut(key) {
-                Some(stream) if shut || stream.send_window.is_shut() => self.waiting.push_back(key),
-                Some(stream) => {
-                    stream.blocked = false;
-                    return Some(key);
-                }
-                None => {}
+            let Some(stream) = self.streams.at_mut(key) else {
+                continue;
+            };
+            let is_shut = self.send_window.is_shut() || stream.send_window.is_shut();
+            if is_shut && stream.blocked == Some(Blocked::ByWindows) {
+                self.waiting.push_back(key);
+            } else {
+                stream.blocked = None;
+                return Some(key);
             }
         }
         None

@@ -21,6 +21,15 @@ pub(super) enum Receive {
     Closed,
 }
 
+/// What a body that goes no further waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Blocked {
+    /// Room in the output: nothing but its end is left, which needs no window.
+    ByOutput,
+    /// That, and both windows.
+    ByWindows,
+}
+
 /// What is kept of a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -30,7 +39,7 @@ pub(super) struct Stream {
     /// Only the head was asked for.
     pub(super) head_request: bool,
     /// The driver waits to hear that it may send more.
-    pub(super) blocked: bool,
+    pub(super) blocked: Option<Blocked>,
     pub(super) informational: u16,
     /// What is left of the length that the request announced.
     pub(super) send_left: Option<u64>,

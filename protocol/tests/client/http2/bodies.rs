@@ -304,3 +304,19 @@ fn a_server_may_stop_a_body_behind_its_answer() {
     );
     assert_eq!(driver.send(1, "more", true), Err(SendError::Closed));
 }
+
+#[test]
+fn an_end_without_content_waits_for_the_output_and_for_no_window() {
+    let mut driver = Driver::with(|limits| limits.h2_max_send_buffer = 20_000);
+    driver.receive(settings(&[(Id::INITIAL_WINDOW_SIZE, 20_000)]));
+    driver.post(BodyLength::Unknown);
+    driver.got();
+    let rest = driver.send(1, vec![b'x'; 20_000], false).unwrap();
+    assert!(rest.is_empty());
+    // The output is full, and so is the window.
+    driver.send(1, "", true).unwrap();
+    assert_eq!(content(&driver.got()), (20_000, false));
+    assert_eq!(resumed(&mut driver), [1]);
+    driver.send(1, "", true).unwrap();
+    assert_eq!(content(&driver.got()), (0, true));
+}
