@@ -372,7 +372,7 @@ impl Connection {
         let refusal = self.say(shared, now, |dialect, turn| match dialect {
             Dialect::Http1(http1) => http1.http.handle_timeout(turn),
             Dialect::Http2(http2) => {
-                http2.http.handle_timeout(turn);
+                http2.handle_timeout(turn);
                 None
             }
         });

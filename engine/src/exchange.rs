@@ -1,7 +1,7 @@
 //! Exchanges: requests being answered, each a recycled slot whose future is polled in place.
 //!
 //! A slot keeps its memory between requests (the future's, the head's, the link's), so that a handler which answers at
-//! once costs no allocation. Idle connections hold none.
+//! once costs no allocation. Idle connections hold none, and slots that a peak has left behind are given back.
 
 use crate::Error;
 use crate::app::App;
@@ -14,12 +14,16 @@ use crate::slab::Key;
 use lanner_limits::Moment;
 use lanner_protocol::h2::StreamKey;
 use lanner_protocol::{Head, Overrides};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// Slots that were free all this time are given back. Requests come and go faster; a peak that returns within it finds them.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(10);
 
 /// Calls an app. This is what gives the futures of its `async fn call` a type that a slot can hold.
 pub(crate) trait Dispatch: 'static {
@@ -66,8 +70,8 @@ where
 pub(crate) enum Stage {
     /// The slot is free, or its request is not dispatched yet.
     Idle,
-    /// The request waits until fewer are being worked on (`LANNER_MAX_INFLIGHT`).
-    Queued,
+    /// The request waits until fewer are being worked on (`LANNER_MAX_INFLIGHT`), in the place that it drew.
+    Queued { ticket: u64 },
     /// The app works on its answer.
     Calling,
     /// The answer's body is being produced.
@@ -82,7 +86,8 @@ pub(crate) struct Exchange<F> {
     waker: Waker,
     /// What the app is to be called with; it becomes the future's when that is first polled.
     request: Option<Request>,
-    future: Pin<Box<Option<F>>>,
+    /// None before the first poll, and in a slot that was given back.
+    future: Option<Pin<Box<Option<F>>>>,
     pub(crate) stage: Stage,
     /// It was taken from the queue, and a place is kept for it until it begins.
     called_up: bool,
@@ -109,13 +114,18 @@ pub(crate) struct Exchanges<D: Dispatch> {
     dispatch: D,
     ready: Arc<Ready>,
     slots: Vec<Exchange<D::Future>>,
+    /// The one that was used last on top.
     free: Vec<u32>,
+    /// So many at the bottom of `free` have not been used since `give_back_due` was set.
+    untouched: usize,
+    give_back_due: Moment,
     /// Exchanges that the app has been called for.
     inflight: usize,
     /// Exchanges that were taken from the queue and have not begun.
     called_up: usize,
-    /// Slots that wait for others to end, in the order they came in.
-    queue: VecDeque<u32>,
+    /// Slots that wait for others to end, by the tickets that they drew when they came in.
+    queue: BTreeMap<u64, u32>,
+    next_ticket: u64,
 }
 
 impl<D: Dispatch> Exchanges<D> {
@@ -125,9 +135,12 @@ impl<D: Dispatch> Exchanges<D> {
             ready,
             slots: Vec::new(),
             free: Vec::new(),
+            untouched: 0,
+            give_back_due: Moment::ZERO,
             inflight: 0,
             called_up: 0,
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
+            next_ticket: 0,
         }
     }
 
@@ -151,25 +164,19 @@ impl<D: Dispatch> Exchanges<D> {
 
     /// Puts an exchange in the queue. It is woken when another one ends.
     pub(crate) fn queue(&mut self, index: u32) {
-        self.slots[index as usize].stage = Stage::Queued;
-        self.queue.push_back(index);
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.slots[index as usize].stage = Stage::Queued { ticket };
+        self.queue.insert(ticket, index);
     }
 
     /// Wakes the first in the queue.
     fn wake_queued(&mut self) {
-        if let Some(index) = self.queue.pop_front() {
+        if let Some((_, index)) = self.queue.pop_first() {
             let slot = &mut self.slots[index as usize];
             slot.called_up = true;
             self.called_up += 1;
             slot.signal.raise();
-        }
-    }
-
-    /// Takes a slot out of the queue: its place must not pass on to whoever has the slot next. On HTTP/1.1 those that
-    /// have waited too long stand in front.
-    fn leave_queue(&mut self, index: u32) {
-        if let Some(at) = self.queue.iter().position(|queued| *queued == index) {
-            self.queue.remove(at);
         }
     }
 
@@ -208,6 +215,7 @@ impl<D: Dispatch> Exchanges<D> {
     ) -> u32 {
         let index = self.spare(connection);
         self.free.pop();
+        self.untouched = self.untouched.min(self.free.len());
         let slot = &mut self.slots[index as usize];
         slot.connection = connection;
         slot.stream = stream;
@@ -231,7 +239,7 @@ impl<D: Dispatch> Exchanges<D> {
         self.slots.push(Exchange {
             waker: signal.waker(),
             request: None,
-            future: Box::pin(None),
+            future: None,
             stage: Stage::Idle,
             called_up: false,
             link: Rc::new(Link::new(signal.clone())),
@@ -243,6 +251,39 @@ impl<D: Dispatch> Exchanges<D> {
             started: Moment::ZERO,
         });
         index
+    }
+
+    /// Gives back what free slots hold, but for those that were used lately: a peak is over at some time. To be called in each
+    /// turn of the worker.
+    #[inline]
+    pub(crate) fn give_back(&mut self, now: Moment) {
+        if self.give_back_due <= now {
+            self.give_back_untouched();
+            self.give_back_due = now + GIVE_BACK_AFTER;
+        }
+    }
+
+    /// Slots at the end of the table go. In others, what an app and its requests made large goes: who has a slot keeps its
+    /// number, however long its exchange takes.
+    #[cold]
+    fn give_back_untouched(&mut self) {
+        for index in &self.free[..self.untouched] {
+            let slot = &mut self.slots[*index as usize];
+            slot.future = None;
+            slot.head = Rc::default();
+        }
+        // Lower numbers are used first from now on, so that those at the end of the table become free.
+        self.free.sort_unstable_by(|one, other| other.cmp(one));
+        let slots = self.slots.len();
+        let at_end = (0..slots).rev().zip(&self.free[..self.untouched]);
+        let at_end = at_end
+            .take_while(|(last, index)| *last == **index as usize)
+            .count();
+        self.slots.truncate(slots - at_end);
+        self.free.drain(..at_end);
+        self.slots.shrink_to_fit();
+        self.free.shrink_to_fit();
+        self.untouched = self.free.len();
     }
 
     /// Exchanges that are open, and those of them that the app has been called for.
@@ -311,7 +352,7 @@ impl<D: Dispatch> Exchanges<D> {
         slot.due = false;
         let request = slot.request.take();
         let mut context = Context::from_waker(&slot.waker);
-        let future = &mut slot.future;
+        let future = slot.future.get_or_insert_with(|| Box::pin(None));
         slot.link.attend(true);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             if let Some(request) = request {
@@ -341,17 +382,22 @@ impl<D: Dispatch> Exchanges<D> {
     pub(crate) fn end(&mut self, index: u32, aborted: bool) -> bool {
         let slot = &mut self.slots[index as usize];
         let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
-        let called = !matches!(stage, Stage::Idle | Stage::Queued);
-        let queued = matches!(stage, Stage::Queued);
+        let called = !matches!(stage, Stage::Idle | Stage::Queued { .. });
+        // Its place in the queue must not pass on to whoever has the slot next.
+        if let Stage::Queued { ticket } = stage {
+            self.queue.remove(&ticket);
+        }
         let counted = matches!(stage, Stage::Calling | Stage::Streaming(_));
         // It was never called.
         slot.request = None;
-        let future = &mut slot.future;
+        let future = slot.future.as_mut().filter(|future| future.is_some());
         // Of an app that has answered at once, nothing is left.
         let panicked = (future.is_some() || !matches!(stage, Stage::Calling))
             && catch_unwind(AssertUnwindSafe(|| {
                 drop(stage);
-                future.set(None);
+                if let Some(future) = future {
+                    future.set(None);
+                }
             }))
             .is_err();
         if panicked {
@@ -372,9 +418,6 @@ impl<D: Dispatch> Exchanges<D> {
             None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
         self.free.push(index);
-        if queued {
-            self.leave_queue(index);
-        }
         if counted {
             self.inflight -= 1;
         }
@@ -389,5 +432,172 @@ impl<D: Dispatch> Exchanges<D> {
 impl<F> Exchange<F> {
     pub(crate) fn waker(&self) -> &Waker {
         &self.waker
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::lease::Pool;
+    use crate::server::ServerInfo;
+
+    /// An app that never answers.
+    struct Silent;
+
+    impl Dispatch for Silent {
+        type Future = std::future::Pending<Result<Response, Error>>;
+
+        fn dispatch(&self, _request: Request) -> Self::Future {
+            std::future::pending()
+        }
+
+        fn admit(&self, _head: RequestView<'_>) -> Overrides {
+            Overrides::default()
+        }
+    }
+
+    struct Driver {
+        exchanges: Exchanges<Silent>,
+        info: Rc<ConnectionInfo>,
+        pool: Pool,
+        now: Moment,
+    }
+
+    impl Driver {
+        fn new() -> Self {
+            Self {
+                exchanges: Exchanges::new(Silent, Arc::new(Ready::new().unwrap())),
+                info: Rc::new(ConnectionInfo {
+                    id: 1,
+                    peer: None,
+                    local: None,
+                    listener: "test".into(),
+                    server: Arc::new(ServerInfo {
+                        addresses: Vec::new(),
+                        workers: 1,
+                        driver: "test",
+                        driver_reason: "a test",
+                    }),
+                    tls: None,
+                }),
+                pool: Pool::default(),
+                now: Moment::ZERO,
+            }
+        }
+
+        fn reserve(&mut self) -> u32 {
+            let key = Key::from_bits(0);
+            self.exchanges.spare_head(key);
+            let piece = self.pool.copy(b"GET / HTTP/1.1\r\n\r\n");
+            self.exchanges
+                .reserve(key, None, &self.info, piece, self.now)
+        }
+
+        /// An exchange whose app is at work.
+        fn open(&mut self) -> u32 {
+            let index = self.reserve();
+            self.exchanges.begin(index, false);
+            self.exchanges.poll_call(index, &mut None);
+            index
+        }
+
+        fn end(&mut self, indices: impl IntoIterator<Item = u32>) {
+            for index in indices {
+                self.exchanges.end(index, true);
+            }
+        }
+
+        /// So much time passes that slots nobody needed are given back.
+        fn wait(&mut self) {
+            self.now += GIVE_BACK_AFTER;
+            self.exchanges.give_back(self.now);
+        }
+
+        /// Slots, and those of them that hold memory for a future.
+        fn held(&self) -> (usize, usize) {
+            let slots = &self.exchanges.slots;
+            let futures = slots.iter().filter(|slot| slot.future.is_some());
+            (slots.len(), futures.count())
+        }
+    }
+
+    #[test]
+    fn what_a_peak_has_left_behind_is_given_back() {
+        let mut driver = Driver::new();
+        let open: Vec<u32> = (0..100).map(|_| driver.open()).collect();
+        driver.wait();
+        driver.wait();
+        assert_eq!(driver.held(), (100, 100));
+        driver.end(open);
+        assert_eq!(driver.held(), (100, 100));
+        // All of them were used since the last look.
+        driver.wait();
+        assert_eq!(driver.held(), (100, 100));
+        driver.wait();
+        assert_eq!(driver.held(), (0, 0));
+        let again = driver.open();
+        assert_eq!((again, driver.held()), (0, (1, 1)));
+    }
+
+    #[test]
+    fn slots_that_are_used_again_and_again_are_kept() {
+        let mut driver = Driver::new();
+        for _ in 0..10 {
+            let open: Vec<u32> = (0..3).map(|_| driver.open()).collect();
+            driver.end(open);
+            driver.wait();
+            assert_eq!(driver.held(), (3, 3));
+        }
+    }
+
+    #[test]
+    fn an_exchange_that_takes_long_keeps_its_own_slot_only() {
+        let mut driver = Driver::new();
+        let open: Vec<u32> = (0..100).map(|_| driver.open()).collect();
+        driver.end(open.iter().copied().filter(|index| *index != 60));
+        driver.wait();
+        driver.wait();
+        assert_eq!(driver.held(), (61, 1));
+        assert_eq!(driver.exchanges.open(), (1, 1));
+        // What is there is used before the table grows, from its beginning.
+        let next = driver.open();
+        assert_eq!((next, driver.held()), (0, (61, 2)));
+        driver.end([60, next]);
+        driver.wait();
+        driver.wait();
+        assert_eq!(driver.held(), (0, 0));
+    }
+
+    #[test]
+    fn a_waker_of_a_slot_that_is_gone_wakes_nobody() {
+        let mut driver = Driver::new();
+        let index = driver.open();
+        let waker = driver.exchanges.slot(index).waker().clone();
+        driver.end([index]);
+        driver.wait();
+        driver.wait();
+        waker.wake();
+        assert_eq!(driver.exchanges.woken(index), None);
+    }
+
+    #[test]
+    fn who_leaves_the_queue_does_not_hold_up_those_behind() {
+        let mut driver = Driver::new();
+        let working = driver.open();
+        let waiting: Vec<u32> = (0..3).map(|_| driver.reserve()).collect();
+        for index in &waiting {
+            driver.exchanges.queue(*index);
+        }
+        driver.end([waiting[0]]);
+        // Its slot is another's now, who has not waited.
+        let other = driver.reserve();
+        assert_eq!(other, waiting[0]);
+        driver.end([working]);
+        let called: Vec<bool> = [other, waiting[1], waiting[2]]
+            .into_iter()
+            .map(|index| driver.exchanges.take_call(index))
+            .collect();
+        assert_eq!(called, [false, true, false]);
     }
 }

@@ -135,6 +135,7 @@ impl<D: Dispatch> Worker<D> {
     pub(crate) fn turn_begins(&mut self, now: Moment) {
         self.context.now.set(now);
         self.shared.date.refresh(now);
+        self.shared.exchanges.give_back(now);
     }
 
     /// Until when a backend may wait; `None` is for ever.

@@ -95,7 +95,7 @@ impl<W: Wire> Drive<'_, W> {
             }
             let progress = match shared.exchanges.slot(self.slot).stage {
                 Stage::Idle => Progress::Stalled,
-                Stage::Queued => self.leave_queue(shared),
+                Stage::Queued { .. } => self.leave_queue(shared),
                 Stage::Calling => self.drive_call(shared),
                 Stage::Streaming(_) => self.drive_stream(shared),
                 Stage::Upgraded(_) => self.drive_upgrade(shared),

@@ -199,7 +199,7 @@ impl Http1 {
         match exchange.stage {
             Stage::Streaming(_) => exchange.due,
             Stage::Upgraded(_) => exchange.due || exchange.link.has_outgoing(),
-            Stage::Idle | Stage::Queued | Stage::Calling => false,
+            Stage::Idle | Stage::Queued { .. } | Stage::Calling => false,
         }
     }
 

@@ -54,6 +54,14 @@ impl Http2 {
         }
     }
 
+    /// A deadline may have passed. One of them is that of a connection which has been idle for a while: it keeps little.
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        self.http.handle_timeout(turn);
+        if self.http.streams() == 0 && !self.has_exchange() {
+            (self.exchanges, self.due) = Default::default();
+        }
+    }
+
     pub(super) fn has_exchange(&self) -> bool {
         self.exchanges.iter().any(Option::is_some)
     }
@@ -272,7 +280,6 @@ impl Http2 {
             return;
         };
         let slot = exchange.slot;
-        let bytes = at.len();
         let link = &shared.exchanges.slot(slot).link;
         if exchange.arrivals.is_none()
             && link.is_wanted()
@@ -281,7 +288,7 @@ impl Http2 {
             let reader = link.deliver(Chunk(piece), last);
             wake_reader(shared, slot, reader);
             let mut turn = shared.turn(around.output, around.now);
-            self.http.consumed(stream, &mut turn, bytes);
+            self.http.consumed(stream, &mut turn, at.len());
         } else {
             let arrivals = exchange.arrivals.get_or_insert_default();
             arrivals.add(&around.input.unread()[at], &shared.pool);
@@ -489,5 +496,30 @@ impl Wire for Streaming<'_> {
             Next::End(End::Whole(fields)) => link.deliver_end(fields),
             Next::End(End::Failed(error)) => link.deliver_failure(error),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_limits::Machine;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_connection_that_has_become_idle_keeps_no_places_for_exchanges() {
+        let limits = Limits::for_machine(Machine {
+            nofile: 4096,
+            memory: 1 << 30,
+            cpus: 1,
+        });
+        let http = Connection::new(Rc::new(limits), Moment::ZERO, 0);
+        let mut http2 = Http2::new(http);
+        http2.exchanges.resize_with(100, || None);
+        http2.handle_timeout(&mut Turn {
+            now: Moment::ZERO,
+            output: &mut Output::new(),
+            date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+        });
+        assert_eq!(http2.exchanges.capacity(), 0);
     }
 }
