@@ -116,7 +116,8 @@ proptest! {
                 // A broken byte may have ended the head earlier: then what stands behind it was judged too, and is not theirs.
                 prop_assert!(matches!(parsed, Ok(httparse::Status::Complete(_))), "{parsed:?}");
                 prop_assert_eq!(Some(*status), theirs.code);
-                prop_assert_eq!(theirs.version, Some(1));
+                // The broken byte may be the version's last.
+                prop_assert_eq!(theirs.version, Some(u8::from(bytes[7] == b'1')));
                 // It gives no phrase that holds obs-text.
                 if reason.is_ascii() {
                     prop_assert_eq!(Some(reason.as_str()), theirs.reason);
