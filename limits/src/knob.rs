@@ -145,7 +145,8 @@ knobs! {
     /// of Kestrel's: it is what each of many slow apps' clients can pin.
     request_buffer "LANNER_REQUEST_BUFFER" "limits.request_buffer": usize = 256 << 10 => "256KiB", size(4 * KIB, GIB);
 
-    /// Bytes of one response that may wait here unsent; beyond it the app's writes wait.
+    /// Bytes of one response that may wait here unsent; beyond it the app's writes wait. On HTTP/2 they wait as well where
+    /// the client has given no window for them.
     response_buffer "LANNER_RESPONSE_BUFFER" "limits.response_buffer": usize = 64 << 10 => "64KiB", size(4 * KIB, GIB);
 
     /// Bytes of a request line. Everybody's number: longer targets break on the way to us anyhow.

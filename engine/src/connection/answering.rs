@@ -92,8 +92,9 @@ impl<W: Wire> Drive<'_, W> {
             return Progress::Stalled;
         }
         for _ in 0..BODY_PIECES_PER_TURN_MAX {
+            let turn = shared.turn(self.output, self.now);
             // When the backlog has gone out, the driver gives another turn.
-            if !self.wire.accepts_body(self.output, &shared.limits) {
+            if !self.wire.accepts_body(&turn, &shared.limits) {
                 return Progress::Stalled;
             }
             let exchange = shared.exchanges.slot(self.slot);

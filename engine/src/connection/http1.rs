@@ -271,8 +271,8 @@ impl Wire for OnConnection<'_> {
     }
 
     /// When the backlog has gone out, the driver gives another turn.
-    fn accepts_body(&self, output: &Output, limits: &Limits) -> bool {
-        output.len() < limits.response_buffer
+    fn accepts_body(&mut self, turn: &Turn<'_>, limits: &Limits) -> bool {
+        turn.output.len() < limits.response_buffer
     }
 
     fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {

@@ -441,8 +441,8 @@ impl Wire for Streaming<'_> {
         self.http.sends_body(self.stream)
     }
 
-    fn accepts_body(&self, _output: &Output, _limits: &Limits) -> bool {
-        self.http.accepts_body(self.stream)
+    fn accepts_body(&mut self, turn: &Turn<'_>, _limits: &Limits) -> bool {
+        self.http.accepts_body(self.stream, turn)
     }
 
     fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {

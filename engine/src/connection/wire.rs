@@ -50,7 +50,7 @@ pub(super) trait Wire {
     /// Whether body bytes go anywhere.
     fn sends_body(&self) -> bool;
     /// Whether the app is to be asked for more of the body now.
-    fn accepts_body(&self, output: &Output, limits: &Limits) -> bool;
+    fn accepts_body(&mut self, turn: &Turn<'_>, limits: &Limits) -> bool;
     fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError>;
     fn finish(
         &mut self,

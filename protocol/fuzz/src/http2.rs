@@ -117,7 +117,7 @@ impl Session {
         match deed % 8 {
             0 | 1 => self.respond(stream, count),
             2 | 3 => {
-                if self.connection.accepts_body(stream) {
+                if self.turn(|connection, turn| connection.accepts_body(stream, turn)) {
                     let piece = Bytes::from(vec![b'b'; count]);
                     let _ = self.turn(|connection, turn| connection.send(stream, turn, piece));
                 }

@@ -123,8 +123,10 @@ pub struct Connection {
     owed: VecDeque<Event>,
     resumed: VecDeque<StreamKey>,
     offences: VecDeque<(u32, Offence)>,
-    /// How many streams wait to hear that they may go on.
-    full_streams: usize,
+    /// Streams that wait to hear that they may go on, who has waited longest first.
+    held: VecDeque<StreamKey>,
+    /// How often one was told so, as far as its turns go.
+    resumes: u8,
     queued_bytes: usize,
     early_priorities: Vec<(u32, Priority)>,
     /// Whether the client has ever said anything about priorities.
@@ -206,7 +208,8 @@ impl Connection {
             owed: VecDeque::new(),
             resumed: VecDeque::new(),
             offences: VecDeque::new(),
-            full_streams: 0,
+            held: VecDeque::new(),
+            resumes: 1,
             queued_bytes: 0,
             early_priorities: Vec::new(),
             speaks_priorities: false,

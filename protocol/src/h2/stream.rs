@@ -136,8 +136,8 @@ pub(super) struct Stream {
     pub(super) wanted: bool,
     /// The app was given no body to read: what ends it concerns nobody.
     pub(super) bodiless: bool,
-    /// It was full, so the engine waits to hear that it is not.
-    pub(super) was_full: bool,
+    /// The engine was told not to ask its app for more, and waits to hear that it may.
+    pub(super) is_held: bool,
     /// One side has reset it: nothing of it counts any more, and it stays only until the engine has let go of it.
     pub(super) reset: bool,
     pub(super) answered: Option<Status>,

@@ -338,3 +338,27 @@ fn streams_that_end_together_are_each_counted() {
     assert_eq!(counted(Trip::IdleShed), 1);
     assert_eq!(trips.len(), 4);
 }
+
+/// Nothing of its answer waits that a rate could be asked of, for its app was not asked.
+#[test]
+fn a_stream_whose_app_is_not_asked_ends_when_its_window_stays_shut() {
+    let mut driver = Driver::new();
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+        driver.respond(stream, 200, BodyLength::Unknown);
+    }
+    assert!(driver.accepts(1));
+    driver.body(1, &[9; 20_000]);
+    assert!(!driver.accepts(3) && !driver.accepts(5));
+    driver.got();
+    // One of the two gets its window in time.
+    driver.wait(Duration::from_secs(80));
+    driver.send(&window_update(5, 1 << 20));
+    driver.got();
+    assert!(driver.resumed().contains(&5));
+    let seen = driver.wait(Duration::from_secs(300));
+    let slow = |stream| Seen::Reset(stream, Reset::Trip(Trip::MinResponseRate));
+    assert_eq!(seen, [slow(1), slow(3)]);
+}

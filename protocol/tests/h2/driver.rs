@@ -264,6 +264,19 @@ impl Driver {
             .expect("a final status");
     }
 
+    /// Whether the app is to be asked for more of its answer.
+    pub(crate) fn accepts(&mut self, stream: u32) -> bool {
+        let key = self.key(stream);
+        self.turn(|connection, turn| connection.accepts_body(key, turn))
+    }
+
+    /// The streams whose apps are to be asked again.
+    pub(crate) fn resumed(&mut self) -> Vec<u32> {
+        std::iter::from_fn(|| self.connection.take_resumed())
+            .map(|key| key.id())
+            .collect()
+    }
+
     pub(crate) fn body(&mut self, stream: u32, bytes: &[u8]) {
         let key = self.key(stream);
         let piece = bytes::Bytes::copy_from_slice(bytes);

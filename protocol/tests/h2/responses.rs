@@ -254,40 +254,132 @@ fn the_app_is_asked_for_no_more_than_may_wait_and_told_when_to_go_on() {
     driver.respond(1, 200, BodyLength::Unknown);
     let key = driver.key(1);
     let mut offered = 0;
-    while driver.connection.accepts_body(key) {
+    while driver.accepts(1) {
         driver.body(1, &[9; 10_000]);
         offered += 10_000;
         driver.got();
         assert!(offered < 1_000_000);
     }
-    assert_eq!(driver.connection.waiting(key), offered - 65_535);
-    assert_eq!(driver.connection.take_resumed(), None);
+    // One piece more than its window lets out.
+    assert_eq!((offered, driver.connection.waiting(key)), (70_000, 4_465));
+    assert_eq!(driver.resumed(), []);
     let mut updates = window_update(0, 1 << 20);
     updates.extend(window_update(1, 30_000));
     driver.send(&updates);
     driver.got();
-    assert_eq!(driver.connection.take_resumed(), Some(key));
-    assert_eq!(driver.connection.take_resumed(), None);
+    assert_eq!(driver.resumed(), [1]);
+    assert_eq!(driver.resumed(), []);
 }
 
 #[test]
-fn a_stream_with_nothing_waiting_may_always_bring_something() {
+fn a_stream_with_nothing_waiting_and_a_window_may_always_bring_something() {
     let mut driver = Driver::with(|limits| limits.h2_max_send_buffer = 65_536);
-    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
     let streams = [1, 3, 5, 7, 9];
     for stream in streams {
         let bytes = driver.wire.get(stream);
         driver.send(&bytes);
         driver.respond(stream, 200, BodyLength::Unknown);
-        let key = driver.key(stream);
-        assert!(driver.connection.accepts_body(key));
-        while driver.connection.accepts_body(key) {
-            driver.body(stream, &[9; 16_000]);
-        }
+    }
+    driver.send(&window_update(0, 1 << 20));
+    for stream in [1, 3, 5, 7] {
+        assert!(driver.accepts(stream));
+        driver.body(stream, &[9; 100_000]);
+        driver.got();
+        assert!(!driver.accepts(stream));
     }
     // Four that hold it all do not keep the fifth from its client.
-    driver.send(&window_update(9, 16_000));
+    assert!(driver.accepts(9));
+    driver.body(9, &[9; 16_000]);
     assert_eq!(content(&driver.got(), 9).0, 16_000);
+}
+
+/// What an app makes for a window that is shut lies here: a hundred streams cost what one does.
+#[test]
+fn apps_are_not_asked_for_what_their_client_has_no_window_for() {
+    let piece = 10_000;
+    for window in [0, 1, 4_000] {
+        let mut driver = Driver::new();
+        driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, window)]));
+        let streams: Vec<u32> = (0..100).map(|index| 1 + 2 * index).collect();
+        for stream in &streams {
+            let bytes = driver.wire.get(*stream);
+            driver.send(&bytes);
+            driver.respond(*stream, 200, BodyLength::Unknown);
+        }
+        let mut asked = streams.clone();
+        while !asked.is_empty() {
+            for stream in asked {
+                while driver.accepts(stream) {
+                    driver.body(stream, &vec![9; piece]);
+                }
+            }
+            driver.got();
+            asked = driver.resumed();
+        }
+        let keys = streams.iter().map(|stream| driver.key(*stream));
+        let waiting: usize = keys.map(|key| driver.connection.waiting(key)).sum();
+        let most = if window == 0 { 16_384 } else { 65_536 };
+        assert!(waiting < most + piece, "{window}: {waiting}");
+        // Whoever gets a window is asked, whatever others leave where it is.
+        driver.send(&window_update(0, 1 << 20));
+        driver.send(&window_update(199, 16_384));
+        driver.got();
+        assert!(driver.resumed().contains(&199), "{window}");
+        assert!(driver.accepts(199));
+        driver.body(199, &vec![9; piece]);
+        assert_eq!(content(&driver.got(), 199).0, piece, "{window}");
+    }
+}
+
+/// The end needs no window (section 6.9), and nobody knows of it before the app is asked.
+#[test]
+fn an_answer_that_fills_its_window_to_the_byte_is_asked_for_its_end() {
+    let mut driver = asked(&[1]);
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, &[9; 65_535]);
+    assert_eq!(content(&driver.got(), 1), (65_535, false));
+    assert!(driver.accepts(1));
+    driver.finish(1, None);
+    assert_eq!(content(&driver.got(), 1), (0, true));
+}
+
+#[test]
+fn of_those_that_wait_the_most_urgent_goes_on_first_and_nobody_waits_for_ever() {
+    let mut driver = Driver::new();
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 1 << 24)]));
+    for (stream, priority) in [(1, "u=3"), (3, "u=5"), (5, "u=1"), (7, "u=3")] {
+        let mut fields = request("GET", "/").to_vec();
+        fields.push(("priority", priority));
+        let bytes = driver.wire.headers(stream, true, &fields);
+        driver.send(&bytes);
+        driver.respond(stream, 200, BodyLength::Unknown);
+    }
+    driver.body(1, &[9; 100_000]);
+    driver.got();
+    for stream in [1, 3, 5, 7] {
+        assert!(!driver.accepts(stream));
+    }
+    let mut order = Vec::new();
+    for _ in 0..200 {
+        driver.send(&window_update(0, 50_000));
+        driver.turn(|connection, turn| connection.flush(turn));
+        for stream in driver.resumed() {
+            if driver.accepts(stream) {
+                order.push(stream);
+                driver.body(stream, &[9; 50_000]);
+            }
+            assert!(!driver.accepts(stream));
+        }
+        driver.got();
+    }
+    let first = |stream| order.iter().position(|each| *each == stream);
+    assert_eq!(first(5), Some(0), "{order:?}");
+    assert!(
+        [1, 3, 7].into_iter().all(|stream| first(stream).is_some()),
+        "{order:?}"
+    );
+    let urgent = order.iter().filter(|stream| **stream == 5).count();
+    assert!(urgent > order.len() / 2, "{order:?}");
 }
 
 #[test]
@@ -364,16 +456,13 @@ fn a_stream_that_others_have_filled_is_resumed() {
     }
     driver.got();
     driver.body(3, &[3; 10_000]);
-    let keys = [3, 5].map(|stream| driver.key(stream));
-    assert!(driver.connection.accepts_body(keys[0]));
     driver.body(5, &[5; 60_000]);
-    assert!(!driver.connection.accepts_body(keys[0]));
-    assert!(!driver.connection.accepts_body(keys[1]));
+    assert!(!driver.accepts(3) && !driver.accepts(5));
     driver.send(&window_update(0, 1 << 20));
-    driver.got();
     let mut resumed = Vec::new();
-    while let Some(key) = driver.connection.take_resumed() {
-        resumed.push(key.id());
+    for _ in 0..2 {
+        driver.got();
+        resumed.extend(driver.resumed());
     }
     assert_eq!(resumed, [3, 5]);
 }
@@ -388,9 +477,8 @@ fn a_client_is_heard_while_as_much_of_an_answer_waits_as_may() {
     let bytes = driver.wire.get(1);
     driver.send(&bytes);
     driver.respond(1, 200, BodyLength::Unknown);
-    let key = driver.key(1);
     let mut pieces = 0;
-    while driver.connection.accepts_body(key) {
+    while driver.accepts(1) {
         driver.body(1, &[b'x'; 10_000]);
         driver.stall(0);
         pieces += 1;

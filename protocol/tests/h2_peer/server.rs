@@ -26,6 +26,7 @@ struct Open {
     plan: usize,
     /// Pieces of the answer that are sent; none before the request is whole.
     sent: Option<usize>,
+    has_begun: bool,
 }
 
 pub(crate) struct Server {
@@ -79,8 +80,13 @@ impl Server {
                 break;
             }
         }
-        self.answer(&mut output);
-        self.connection.flush(&mut turn(&mut output));
+        loop {
+            self.answer(&mut output);
+            self.connection.flush(&mut turn(&mut output));
+            if self.connection.take_resumed().is_none() {
+                break;
+            }
+        }
         let mut queues = wire.0.borrow_mut();
         let bytes = output.slices().collect::<Vec<_>>().concat();
         let taken = if bytes.is_empty() {
@@ -118,7 +124,12 @@ impl Server {
                 received.fields = lines;
                 received.is_whole = !body;
                 let sent = (!body).then_some(0);
-                self.open.push(Open { stream, plan, sent });
+                self.open.push(Open {
+                    stream,
+                    plan,
+                    sent,
+                    has_begun: false,
+                });
                 if body {
                     self.connection.want_body(stream, turn);
                 }
@@ -174,7 +185,7 @@ impl Server {
         };
         let plan = &self.plans[open.plan];
         let (stream, mut turn) = (open.stream, turn(output));
-        if *sent == 0 {
+        if !std::mem::replace(&mut open.has_begun, true) {
             let fields = fields(&plan.answer_fields);
             let head = ResponseHead {
                 status: Status::new(plan.status).unwrap(),
@@ -189,8 +200,7 @@ impl Server {
         }
         let whole = content(&plan.answer);
         while let Some(piece) = plan.answer.get(*sent) {
-            if !self.connection.accepts_body(stream) {
-                *sent = (*sent).max(1);
+            if !self.connection.accepts_body(stream, &turn) {
                 return false;
             }
             let begin: usize = plan.answer[..*sent].iter().sum();

@@ -186,7 +186,7 @@ impl Connection {
             continue_owed: head.expect_continue && body,
             wanted: false,
             bodiless: !body,
-            was_full: false,
+            is_held: false,
             reset: false,
             answered: None,
             failure: None,

@@ -21,7 +21,9 @@ impl Connection {
             self.queued_bytes -= stream.queue.len();
             stream.queue.clear();
             stream.trailers = None;
-            self.full_streams -= usize::from(std::mem::take(&mut stream.was_full));
+            if std::mem::take(&mut stream.is_held) {
+                self.held.retain(|held| *held != key);
+            }
             self.schedule.remove(key.place());
         }
     }
@@ -257,7 +259,8 @@ impl Connection {
         self.reader.take_block();
         self.owed = VecDeque::new();
         self.resumed = VecDeque::new();
-        (self.queued_bytes, self.full_streams) = (0, 0);
+        self.held = VecDeque::new();
+        self.queued_bytes = 0;
     }
 
     fn clear_deadlines(&mut self) {

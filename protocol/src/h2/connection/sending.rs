@@ -3,13 +3,20 @@
 //!
 //! What may wait is bounded three times: in the output by half of `LANNER_H2_MAX_SEND_BUFFER`, in all streams together by the
 //! whole of it, and in each by `LANNER_RESPONSE_BUFFER`; the other half of the output is for answers to what comes in, which is
-//! looked at for as long as there is room for them. But a stream with nothing waiting may always bring something, so that streams
-//! which their client does not read stop nobody else.
+//! looked at for as long as there is room for them. But a stream with nothing waiting and a window for a frame may always bring
+//! something, so that streams which their client does not read stop nobody else.
+//!
+//! Where there is no window, what an app makes would only lie here. It is asked when its client is ready for it; but for one
+//! frame in all such streams together, which lets short answers come to their end.
 
 use super::*;
+use crate::h2::priority::FAIR_TURNS;
 
 /// The longest DATA frame we send, whatever the peer takes: others have their turn in between.
 const TURN_BYTES_MAX: usize = 16 * 1024;
+
+/// One stream in so many goes on in its turn, however urgent others are: as it is for those that have something waiting.
+const FAIR_RESUMES: u8 = FAIR_TURNS;
 
 impl Connection {
     /// Queues a piece of the answer's body.
@@ -74,7 +81,6 @@ impl Connection {
             stream.end = End::Queued;
         }
         stream.queue.push_shared(piece);
-        let had_room = self.queued_bytes < self.limits.h2_max_send_buffer;
         self.queued_bytes += bytes;
         if let Some(rate) = stream.min_response_rate {
             let unsent = stream.queue.len() as u64;
@@ -85,37 +91,37 @@ impl Connection {
             self.due_by(due);
         }
         self.reschedule(key);
-        if self.is_full(key) {
-            self.note_full(key);
-        }
-        if had_room && self.queued_bytes >= self.limits.h2_max_send_buffer {
-            self.note_all_full();
-        }
-    }
-
-    fn note_full(&mut self, key: StreamKey) {
-        if let Some(stream) = self.streams.at_mut(key) {
-            self.full_streams += usize::from(!std::mem::replace(&mut stream.was_full, true));
-        }
-    }
-
-    /// All streams together have as much waiting as they may: each that has something waiting is full by that, whether it
-    /// brings more or not.
-    #[cold]
-    fn note_all_full(&mut self) {
-        for place in 0..self.streams.places() {
-            if let Some(key) = self.streams.key_at(place)
-                && self.is_full(key)
-            {
-                self.note_full(key);
-            }
-        }
     }
 
     /// Whether the engine is to poll the app for more of this stream's body. If not, [`Connection::take_resumed`] names the
     /// stream when it is.
-    pub fn accepts_body(&self, stream: StreamKey) -> bool {
-        !self.is_full(stream)
+    pub fn accepts_body(&mut self, stream: StreamKey, turn: &Turn<'_>) -> bool {
+        if !self.is_full(stream, turn.output.len()) {
+            return true;
+        }
+        self.hold(stream, turn.now);
+        false
+    }
+
+    /// The stream waits to hear that it may go on. Whoever shuts its window to an app that has nothing waiting gets the time
+    /// that as much takes as might wait.
+    fn hold(&mut self, key: StreamKey, now: Moment) {
+        let connection_shut = self.send_window.is_shut();
+        let Some(stream) = self.streams.at_mut(key) else {
+            return;
+        };
+        if !std::mem::replace(&mut stream.is_held, true) {
+            self.held.push_back(key);
+        }
+        let is_shut = connection_shut || stream.send_window.is_shut();
+        if let (Some(rate), true) = (stream.min_response_rate, is_shut)
+            && stream.due.response == Moment::MAX
+        {
+            let bytes = self.limits.response_buffer as u64;
+            let due = WriteRate::new().on_queued(now, bytes, bytes, rate);
+            stream.due.response = due;
+            self.due_by(due);
+        }
     }
 
     /// Bytes of this stream that are queued and not yet in the output.
@@ -123,10 +129,31 @@ impl Connection {
         self.streams.at(stream).map_or(0, Stream::waiting)
     }
 
-    fn is_full(&self, key: StreamKey) -> bool {
-        let waiting = self.waiting(key);
+    fn is_full(&self, key: StreamKey, unsent: usize) -> bool {
+        let Some(stream) = self.streams.at(key) else {
+            return false;
+        };
+        // Its app is asked for nothing but the end.
+        if stream.end != End::No {
+            return false;
+        }
+        let waiting = stream.waiting();
+        let room = if unsent < self.bodies_bytes_max() {
+            self.room(stream)
+        } else {
+            0
+        };
         waiting >= self.limits.response_buffer
+            || waiting > 0 && room <= waiting
             || waiting > 0 && self.queued_bytes >= self.limits.h2_max_send_buffer
+            || room < TURN_BYTES_MAX && self.queued_bytes >= self.limits.response_buffer
+            || room == 0 && self.queued_bytes >= TURN_BYTES_MAX
+    }
+
+    /// What the windows of a stream and of the connection let out.
+    fn room(&self, stream: &Stream) -> usize {
+        let room = stream.send_window.available();
+        room.min(self.send_window.available()) as usize
     }
 
     /// A stream that was full and is not any more.
@@ -161,7 +188,7 @@ impl Connection {
         if self.greeted && self.fate == Fate::Open {
             self.terms.send(&self.limits, turn.now, turn.output.tail());
         }
-        if self.queued_bytes > 0 {
+        if self.queued_bytes > 0 || !self.held.is_empty() {
             self.flush_streams(turn);
         }
     }
@@ -179,8 +206,8 @@ impl Connection {
                 }
             }
         }
-        if self.full_streams > 0 {
-            self.find_resumed();
+        if let Some(index) = self.next_resumed(turn.output.len()) {
+            self.resume(index);
         }
         if self.eof {
             self.give_up_blocked(turn);
@@ -242,20 +269,32 @@ impl Connection {
         }
     }
 
-    fn find_resumed(&mut self) {
-        for place in 0..self.streams.places() {
-            let Some(key) = self.streams.key_at(place) else {
-                continue;
-            };
-            if self.is_full(key) {
-                continue;
+    /// Which of those that wait to go on is next, if one can: the most urgent, and of those who has waited longest. One at a
+    /// time, for what it brings may be all that there is room for.
+    fn next_resumed(&self, unsent: usize) -> Option<usize> {
+        let mut goes_on = self.held.iter().enumerate().filter_map(|(index, key)| {
+            let stream = self.streams.at(*key)?;
+            (!self.is_full(*key, unsent)).then_some((stream.priority.urgency, index))
+        });
+        let (_, index) = if self.resumes.is_multiple_of(FAIR_RESUMES) {
+            goes_on.next()?
+        } else {
+            goes_on.min()?
+        };
+        Some(index)
+    }
+
+    fn resume(&mut self, index: usize) {
+        let Some(key) = self.held.remove(index) else {
+            return;
+        };
+        self.resumes = self.resumes.wrapping_add(1);
+        if let Some(stream) = self.streams.at_mut(key) {
+            stream.is_held = false;
+            if stream.queue.is_empty() {
+                stream.due.response = Moment::MAX;
             }
-            if let Some(stream) = self.streams.at_mut(key)
-                && std::mem::take(&mut stream.was_full)
-            {
-                self.full_streams -= 1;
-                self.resumed.push_back(key);
-            }
+            self.resumed.push_back(key);
         }
     }
 
@@ -295,7 +334,7 @@ impl Connection {
                     .on_queued(now, queued as u64, unsent as u64, rate);
                 self.deadlines.set(Timer::ResponseRate, deadline);
             }
-            return self.may_flush() && unsent < self.bodies_bytes_max();
+            return self.may_flush(unsent) && unsent < self.bodies_bytes_max();
         }
         if self.deadlines.is_set(Timer::ResponseRate) {
             self.write_rate.clear();
@@ -308,7 +347,7 @@ impl Connection {
             self.deadlines
                 .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);
         }
-        had_backlog || self.may_flush()
+        had_backlog || self.may_flush(unsent)
     }
 
     /// How full of bodies the output may be. A driver that writes in the background has it filled again whenever it looks, and a
@@ -317,8 +356,10 @@ impl Connection {
         self.limits.h2_max_send_buffer / 2
     }
 
-    /// Whether [`Connection::flush`] would move something: streams whose windows are shut wait for their client.
-    fn may_flush(&self) -> bool {
+    /// Whether [`Connection::flush`] would move something or name somebody: streams whose windows are shut wait for their
+    /// client.
+    fn may_flush(&self, unsent: usize) -> bool {
         !self.schedule.is_empty() && !self.send_window.is_shut()
+            || self.next_resumed(unsent).is_some()
     }
 }

@@ -80,6 +80,7 @@ impl Connection {
             self.schedule = Schedule::new();
             self.owed.shrink_to_fit();
             self.resumed.shrink_to_fit();
+            self.held.shrink_to_fit();
             self.offences.shrink_to_fit();
             self.trips.release_memory();
             self.early_priorities.shrink_to_fit();
@@ -165,7 +166,7 @@ impl Connection {
         }
     }
 
-    /// The client's window was shut too long for what waits. Where it is open, others go first, or the socket is full; who
+    /// The client's window was shut too long for what waits, or for what its app was not asked for. Where it is open, others go first, or the socket is full; who
     /// judges that is the connection's own deadline.
     fn response_too_slow(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
         let connection_shut = self.send_window.is_shut();
