@@ -191,8 +191,10 @@ knobs! {
     h2_max_header_field "LANNER_H2_MAX_HEADER_FIELD" "limits.h2.max_header_field": usize = 16 << 10 => "16KiB",
         size(256, HEAD_BYTES_MAX), trips HeaderField;
 
-    /// Bytes of all bodies of one HTTP/2 connection that may be under way or wait here unread. A client gets new credit
-    /// for what the app has consumed and for nothing else, so this is also what one connection can pin.
+    /// Bytes of all bodies of one HTTP/2 connection that may be under way or wait here unread, at most. A connection
+    /// begins with 64 KiB, and its window doubles while apps read what comes as fast as it comes and the client takes what
+    /// they answer. It gets new credit for what the app has consumed and for nothing else, so this is also what one
+    /// connection can pin.
     h2_conn_window "LANNER_H2_CONN_WINDOW" "limits.h2.conn_window": u32 = 1 << 20 => "1MiB", size(64 * KIB, GIB);
 
     /// Bytes of one HTTP/2 body that may be under way or wait here unread, to begin with. Where an app keeps up with a

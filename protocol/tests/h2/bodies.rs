@@ -5,6 +5,7 @@ use crate::wire::{self, Got, data, request};
 use lanner_limits::Trip;
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
+use lanner_protocol::h2::settings::Id;
 use lanner_protocol::h2::{Malformed, Reset};
 use lanner_protocol::{BodyLength, Misbehaviour, Overrides, Refusal};
 use std::time::Duration;
@@ -64,7 +65,7 @@ fn credit_comes_for_what_the_app_consumed_and_for_nothing_else() {
         limits.h2_conn_window = 65_536;
     });
     for _ in 0..4 {
-        driver.send(&data(1, false, &[7; 16_384]));
+        driver.send(&data(1, false, &[7; 16_000]));
     }
     assert_eq!(driver.got(), []);
     driver.consumed(1, 40_000);
@@ -74,7 +75,7 @@ fn credit_comes_for_what_the_app_consumed_and_for_nothing_else() {
     driver.send(&data(1, false, &[7; 16_384]));
     driver.send(&data(1, false, &[7; 16_384]));
     assert!(driver.is_open());
-    driver.send(&data(1, false, &[7; 8_000]));
+    driver.send(&data(1, false, &[7; 9_000]));
     assert!(!driver.is_open(), "the connection's window is exceeded");
     let got = driver.got();
     assert!(
@@ -91,9 +92,9 @@ fn credit_comes_for_what_the_app_consumed_and_for_nothing_else() {
 
 #[test]
 fn a_stream_that_passes_its_window_is_reset_alone() {
-    let mut driver = posted(|limits| limits.h2_stream_window = 65_536);
+    let mut driver = posted(|limits| limits.h2_stream_window = 64_000);
     for _ in 0..4 {
-        driver.send(&data(1, false, &[7; 16_384]));
+        driver.send(&data(1, false, &[7; 16_000]));
     }
     assert_eq!(
         driver.send(&data(1, false, b"x")),
@@ -117,7 +118,7 @@ fn unread_bodies_are_credited_to_the_connection() {
     for round in 0..100 {
         let stream = 1 + 2 * round;
         let mut bytes = driver.wire.post(stream);
-        for _ in 0..8 {
+        for _ in 0..2 {
             bytes.extend(data(stream, false, &[1; 16_000]));
         }
         driver.send(&bytes);
@@ -265,8 +266,8 @@ fn a_client_is_told_to_stop_when_it_has_had_its_time() {
     // What its window lets through is thrown away, without credit for more.
     for _ in 0..16 {
         driver.send(&data(1, false, &[0; 16_000]));
+        assert!(driver.got().iter().all(|got| got.stream() == 0));
     }
-    assert!(driver.got().iter().all(|got| got.stream() == 0));
     driver.send(&data(1, true, b"the end, too soon"));
     driver.got();
     driver.send(&wire::reset(3, ErrorCode::CANCEL));
@@ -406,4 +407,59 @@ fn trailers_that_are_refused_are_answered_in_our_words_unless_an_answer_was_begu
         assert_eq!(got.iter().filter(|got| is_last(got)).count(), 1);
     }
     assert_eq!((driver.connection.streams(), driver.is_open()), (0, true));
+}
+
+/// What a client was given at once, it could make every connection hold.
+#[test]
+fn a_connection_begins_with_a_small_window_that_grows_while_its_apps_read() {
+    let mut driver = Driver::silent(|_| {});
+    driver.send(&wire::greeting());
+    assert!(
+        !driver
+            .got()
+            .iter()
+            .any(|got| matches!(got, Got::WindowUpdate(..)))
+    );
+    let bytes = driver.wire.post(1);
+    driver.send(&bytes);
+    let (mut credit, mut most) = (65_535, 0);
+    for _ in 0..1_000 {
+        driver.send(&data(1, false, &[7; 16_000]));
+        driver.consumed(1, 16_000);
+        credit -= 16_000;
+        for got in driver.got() {
+            if let Got::WindowUpdate(0, increment) = got {
+                credit += increment;
+            }
+        }
+        most = most.max(credit);
+        assert!(driver.is_open());
+    }
+    assert!(most > 900_000 && most <= 1 << 20, "{most}");
+}
+
+/// An app that sends back what it reads would hold it all for a client that takes nothing.
+#[test]
+fn a_connections_window_does_not_grow_while_its_client_takes_no_answers() {
+    let mut driver = Driver::with(|limits| limits.response_buffer = 1 << 20);
+    driver.send(&wire::settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    let bytes = driver.wire.post(1);
+    driver.send(&bytes);
+    driver.respond(1, 200, BodyLength::Unknown);
+    assert!(driver.accepts(1));
+    driver.body(1, &[7; 16_000]);
+    assert!(!driver.accepts(1));
+    driver.got();
+    let mut credit = 65_535;
+    for _ in 0..100 {
+        driver.send(&data(1, false, &[7; 16_000]));
+        driver.consumed(1, 16_000);
+        credit -= 16_000;
+        for got in driver.got() {
+            if let Got::WindowUpdate(0, increment) = got {
+                credit += increment;
+            }
+        }
+        assert!(credit <= 65_535, "{credit}");
+    }
 }

@@ -127,14 +127,14 @@ fn late_data_is_counted_and_given_back() {
     let mut sent = 0;
     let (all, piece) = (4 * client.window, data(1, false, &[0; 16_384]));
     while sent < all {
-        assert!(client.window >= 4 * 16_384, "starved after {sent} bytes");
-        client.window -= 4 * 16_384;
-        let got = client.say(&piece.repeat(4));
+        assert!(client.window >= 2 * 16_384, "starved after {sent} bytes");
+        client.window -= 2 * 16_384;
+        let got = client.say(&piece.repeat(2));
         assert!(
             got.iter().all(|got| matches!(got, Got::WindowUpdate(0, _))),
             "{got:?}"
         );
-        sent += 4 * 16_384;
+        sent += 2 * 16_384;
     }
     client.serves(3);
 }

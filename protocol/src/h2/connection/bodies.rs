@@ -278,9 +278,16 @@ impl Connection {
         }
     }
 
-    /// The connection's window is the same for all: what one stream holds unread, others cannot use.
+    /// The connection's window is the same for all: what one stream holds unread, others cannot use. It grows for a client
+    /// that is served as fast as it sends, and not for one that leaves its answers where they are: whatever apps then read and
+    /// send back would be held here.
     pub(super) fn credit_connection(&mut self, turn: &mut Turn<'_>, bytes: u32) {
-        if let Some(increment) = self.receive_window.consume(bytes, 0, turn.now) {
+        let size_max = if self.windows_grow && self.takes_answers() {
+            self.limits.h2_conn_window
+        } else {
+            0
+        };
+        if let Some(increment) = self.receive_window.consume(bytes, size_max, turn.now) {
             self.encode_window_update(turn, 0, increment);
         }
     }

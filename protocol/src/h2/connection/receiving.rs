@@ -133,15 +133,13 @@ impl Connection {
         }
     }
 
-    /// Our SETTINGS, and the rest of the connection's window: the first thing that we say (section 3.4).
+    /// Our SETTINGS: the first thing that we say (section 3.4). The connection's window stays what it begins with until apps
+    /// read what comes: what it allows at once, every client can make us hold.
     #[cold]
     fn greet(&mut self, turn: &mut Turn<'_>) {
         self.greeted = true;
         let out = turn.output.tail();
         self.terms.send(&self.limits, turn.now, out);
-        if let Some(increment) = self.receive_window.widen(self.limits.h2_conn_window) {
-            frame::encode_window_update(0, increment, out);
-        }
     }
 
     /// The rest of a frame is to come within the time that a head has, as the rest of a field block is.

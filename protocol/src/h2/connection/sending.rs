@@ -156,6 +156,12 @@ impl Connection {
         room.min(self.send_window.available()) as usize
     }
 
+    /// Whether the client takes what it is given: no app waits for a window of its client's.
+    pub(super) fn takes_answers(&self) -> bool {
+        let mut held = self.held.iter().filter_map(|key| self.streams.at(*key));
+        held.all(|stream| self.room(stream) >= TURN_BYTES_MAX)
+    }
+
     /// A stream that was full and is not any more.
     pub fn take_resumed(&mut self) -> Option<StreamKey> {
         while let Some(key) = self.resumed.pop_front() {
