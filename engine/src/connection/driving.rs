@@ -86,13 +86,17 @@ impl<W: Wire> Drive<'_, W> {
         shared: &mut Shared<D>,
         steps: &mut usize,
     ) -> Progress {
-        while *steps > 0 {
-            *steps -= 1;
-            // A limit may have ended the exchange on the protocol's side.
+        loop {
+            // A limit may have ended the exchange on the protocol's side. That takes no step: in the next turn the place of its
+            // stream may be another's.
             if !self.wire.in_exchange() {
                 self.end(shared, true);
                 return Progress::Made;
             }
+            if *steps == 0 {
+                return Progress::Yield;
+            }
+            *steps -= 1;
             let progress = match shared.exchanges.slot(self.slot).stage {
                 Stage::Idle => Progress::Stalled,
                 Stage::Queued { .. } => self.leave_queue(shared),
@@ -110,7 +114,6 @@ impl<W: Wire> Drive<'_, W> {
                 Progress::Stalled => return Progress::Stalled,
             }
         }
-        Progress::Yield
     }
 
     /// Calls the app for a request that has waited, if its turn has come.

@@ -62,6 +62,48 @@ fn one_too_many_is_over_before_its_body_is() {
     }
 }
 
+/// GET for a path that is too long, which takes one step of a turn where others take two.
+fn too_long(stream: u32) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x04, 0x7f, 237, 63];
+    block.extend([b'/'; 127 + 63 * 128 + 109]);
+    block.extend([0x01, 1, b'a']);
+    frame(Kind::HEADERS, END_HEADERS | END_STREAM, stream, &block)
+}
+
+/// As above, wherever between the steps of a request its connection has had its share of the turn.
+#[test]
+fn one_too_many_is_over_even_where_the_turn_is() {
+    for driver in [Driver::Epoll, Driver::Uring] {
+        let Some(mut socket) = Socket::to_one_with(driver, |limits| {
+            limits.max_inflight = Some(1);
+            // More of them come at once than their clients are allowed.
+            limits.h2_reset_burst = 100_000;
+        }) else {
+            return;
+        };
+        socket.send(PREFACE);
+        socket.send(&frame(Kind::SETTINGS, 0, 0, &[]));
+        socket.send(&frame(Kind::SETTINGS, frame::ACK, 0, &[]));
+        socket.send(&post(1, "/hold"));
+        assert_eq!(ended(&socket.receive()), 0);
+        let mut stream = 1;
+        for round in 0..8 {
+            let mut bytes = Vec::new();
+            for number in 0..90 + round {
+                stream += 2;
+                if number < round {
+                    bytes.extend(too_long(stream));
+                } else {
+                    let get = [0x82, 0x86, 0x84, 0x01, 1, b'a'];
+                    bytes.extend(frame(Kind::HEADERS, END_HEADERS | END_STREAM, stream, &get));
+                }
+            }
+            socket.send(&bytes);
+            assert_eq!(ended(&socket.receive()), 90 + round);
+        }
+    }
+}
+
 /// As over HTTP/1.1, what is wrong with a request's trailers is said, where its app has not begun to answer.
 #[test]
 fn trailers_that_are_refused_are_answered_with_400() {

@@ -41,6 +41,10 @@ mod timeout;
 mod unix;
 mod upgrade;
 #[path = "../../../protocol/tests/h2/wire.rs"]
-#[allow(dead_code, unused_imports, reason = "tests of the protocol need more of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "tests of the protocol need more of it"
+)]
 mod wire;
 mod worker;
