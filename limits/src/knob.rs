@@ -154,7 +154,8 @@ knobs! {
         size(256, HEAD_BYTES_MAX), trips RequestLine;
 
     /// Bytes of all field lines of a head, after the request line; trailers count afresh. Cookies and single sign-on
-    /// tokens fit; a head is held whole in memory, so this is what a slow attacker gets for each connection.
+    /// tokens fit; a head is held whole in memory, so this is what a slow attacker gets for each connection. The open
+    /// requests of an HTTP/2 connection have sixteen times as much together; one more is refused, and may be sent again.
     max_header_bytes "LANNER_MAX_HEADER_BYTES" "limits.max_header_bytes": usize = 32 << 10 => "32KiB",
         size(256, HEAD_BYTES_MAX), trips HeaderBytes;
 

@@ -53,7 +53,7 @@ pub enum Trip {
     ChunkLine,
     /// A body's chunk extensions are too long together.
     ChunkExtensions,
-    /// A client opens more HTTP/2 streams than it may have open at once.
+    /// A client opens more HTTP/2 streams than it may have open at once, or their heads are too long together.
     Streams,
     /// One field of an HTTP/2 head is too long.
     HeaderField,

@@ -104,7 +104,7 @@ struct LastAnswer {
 
 /// One client's connection. The module's documentation gives the order of calls.
 ///
-/// Invariants: `queued_bytes` is the sum of what the streams have queued; `streams_due` is not later than any deadline of any
+/// Invariants: `queued_bytes` is the sum of what the streams have queued, `head_bytes` of their heads; `streams_due` is not later than any deadline of any
 /// stream; what the connection's receive window has unread is what its streams' windows have; `fate` never goes back to
 /// `Open`, and there are no streams once it is something else.
 pub struct Connection {
@@ -128,6 +128,8 @@ pub struct Connection {
     /// How often one was told so, as far as its turns go.
     resumes: u8,
     queued_bytes: usize,
+    /// The heads of all streams.
+    head_bytes: usize,
     early_priorities: Vec<(u32, Priority)>,
     /// Whether the client has ever said anything about priorities.
     speaks_priorities: bool,
@@ -211,6 +213,7 @@ impl Connection {
             held: VecDeque::new(),
             resumes: 1,
             queued_bytes: 0,
+            head_bytes: 0,
             early_priorities: Vec::new(),
             speaks_priorities: false,
             deadlines,

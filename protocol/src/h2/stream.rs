@@ -130,6 +130,8 @@ pub(super) struct Stream {
     pub(super) end: End,
     pub(super) priority: Priority,
     pub(super) head_request: bool,
+    /// How long the head is that the engine keeps.
+    pub(super) head_bytes: u32,
     /// `100 (Continue)` is owed before the body is read.
     pub(super) continue_owed: bool,
     /// The app waits for body bytes.

@@ -347,3 +347,31 @@ fn a_stream_that_is_drained_makes_no_room() {
     let bytes = driver.wire.get(23);
     assert_eq!(driver.send(&bytes).len(), 1);
 }
+
+/// One field in HPACK's table, named eight times by every request: a few bytes each for 32 KiB of our memory.
+#[test]
+fn the_heads_of_all_open_streams_are_bounded_together_and_who_meets_that_may_go_on() {
+    let mut driver = Driver::new();
+    let value = "v".repeat(3_900);
+    let fields: Vec<_> = request("GET", "/")
+        .into_iter()
+        .chain((0..8).map(|_| ("x-long", value.as_str())))
+        .collect();
+    let mut open = Vec::new();
+    for round in 0..90 {
+        let stream = 1 + 2 * round;
+        let bytes = driver.wire.headers(stream, true, &fields);
+        let seen = driver.send(&bytes);
+        if matches!(seen[..], [Seen::Request { .. }]) {
+            open.push(stream);
+        }
+    }
+    assert_eq!(open.len(), 16);
+    let refused = |got: &Got| matches!(got, Got::Reset(_, ErrorCode::REFUSED_STREAM));
+    assert_eq!(driver.got().iter().filter(|got| refused(got)).count(), 74);
+    assert!(driver.is_open());
+    // With one of them answered there is room for another.
+    driver.answer(open[0], b"done");
+    let bytes = driver.wire.headers(1_001, true, &fields);
+    assert!(matches!(driver.send(&bytes)[..], [Seen::Request { .. }]));
+}

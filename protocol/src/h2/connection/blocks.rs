@@ -8,6 +8,18 @@ use crate::h2::request::{Around, Rejected, RequestFields, trailers};
 use crate::head::Framing;
 use crate::hpack::Bounds;
 
+/// The heads of all open streams are together at most so many times as long as one may be. HPACK makes kilobytes of a byte, so
+/// what a client has sent bounds nothing; and each is kept for as long as its exchange takes. A hundred requests with five
+/// kilobytes of cookies each are let through.
+const HEADS_MAX: usize = 16;
+
+/// What there is too much of for one stream more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Excess {
+    Streams,
+    Heads,
+}
+
 impl Connection {
     /// A complete field block.
     // Apart from the rest, so that the decoder's loop has the registers: twenty instructions a request.
@@ -57,7 +69,7 @@ impl Connection {
         }
         if self.streams.count() >= self.limits.h2_max_streams as usize {
             self.terms.decoder.pass_over(block.bytes, text)?;
-            self.refuse_stream(turn, stream, end_stream)?;
+            self.refuse_stream(turn, stream, end_stream, Excess::Streams)?;
             return Ok(None);
         }
         self.flood.stream_opened();
@@ -84,7 +96,14 @@ impl Connection {
                 })?;
         let head_request = fields.is_head_request(text);
         match fields.judge(text, &decoded, &around) {
-            Ok(priority) => Ok(Some(self.open(turn, stream, end_stream, priority, head))),
+            Ok(_) if self.head_bytes + text.len() > HEADS_MAX * self.limits.max_header_bytes => {
+                self.refuse_stream(turn, stream, end_stream, Excess::Heads)?;
+                Ok(None)
+            }
+            Ok(priority) => {
+                let event = self.open(turn, stream, end_stream, priority, head, text.len());
+                Ok(Some(event))
+            }
             Err(rejected) => {
                 self.reject(turn, stream, end_stream, head_request, rejected)?;
                 Ok(None)
@@ -92,20 +111,22 @@ impl Connection {
         }
     }
 
-    /// Section 5.1.2: one stream too many. It was not looked at, so the client may ask again.
+    /// Section 5.1.2: one stream too many. No app has seen it, so the client may ask again.
     #[cold]
     fn refuse_stream(
         &mut self,
         turn: &mut Turn<'_>,
         stream: u32,
         end_stream: bool,
+        excess: Excess,
     ) -> Result<(), Fault> {
         self.trips.note(Trip::Streams);
         let reason = Reset::Trip(Trip::Streams);
         self.note_offence(stream, Offence::Reset(reason));
         self.encode_reset(turn, stream, reason.code(), !end_stream);
-        // Before it has heard of our SETTINGS a client may know no better.
-        if self.terms.own.acknowledged().max_streams.is_none() {
+        // Before it has heard of our SETTINGS a client may know no better, and of our memory it never does.
+        let is_innocent = self.terms.own.acknowledged().max_streams.is_none();
+        if is_innocent || excess == Excess::Heads {
             self.flood.control(turn.now)?;
         } else {
             self.flood.reset(turn.now)?;
@@ -155,8 +176,10 @@ impl Connection {
         end_stream: bool,
         priority: Option<Priority>,
         head: &Head,
+        head_bytes: usize,
     ) -> Event {
         self.requests += 1;
+        self.head_bytes += head_bytes;
         if self.streams.count() == 0 {
             self.deadlines.clear(Timer::KeepAlive);
             self.release_due = Moment::MAX;
@@ -183,6 +206,7 @@ impl Connection {
             end: End::No,
             priority,
             head_request: head.method == crate::method::Method::Head,
+            head_bytes: head_bytes as u32,
             continue_owed: head.expect_continue && body,
             wanted: false,
             bodiless: !body,

@@ -32,6 +32,8 @@ impl Connection {
     pub(super) fn remove(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
         self.credit_unread(turn, key);
         self.unqueue(key);
+        let head_bytes = self.streams.at(key).map_or(0, |stream| stream.head_bytes);
+        self.head_bytes -= head_bytes as usize;
         if !self.streams.remove(key) || self.streams.count() > 0 || self.fate != Fate::Open {
             return;
         }
