@@ -16,6 +16,9 @@ const RECORD_BYTES: usize = 16 * 1024;
 /// How much ciphertext is made at once for a socket that takes whatever it is given.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// So much without a wait, and the client reads.
+const FLOWING_BYTES: usize = 256 * 1024;
+
 /// What a listener gives each of its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms(pub(super) Arc<Configurations>);
@@ -43,7 +46,7 @@ impl Layer {
             session: Session::new(Bounds::new(limits), now),
             terms,
             cipher: Output::new(),
-            ahead: Ahead(0),
+            ahead: Ahead::default(),
             handshake: None,
             end_due: false,
             has_begun: false,
@@ -121,6 +124,7 @@ impl Layer {
             let length = record.len();
             self.session.write(record, self.cipher.tail())?;
             plain.advance(length);
+            self.ahead.made(length);
         }
         if is_last && plain.is_empty() {
             self.close();
@@ -146,18 +150,29 @@ impl Layer {
     }
 }
 
-/// How much ciphertext may wait for the socket before no more is made: one record where the last did not leave at once, and
-/// more with each time that all of it did.
-struct Ahead(usize);
+/// How much ciphertext may wait for the socket before no more is made: a record, or more where so much has left without one
+/// having to wait that the client must have read it. The kernel alone takes a hundred kilobytes for a client that reads nothing.
+#[derive(Default)]
+struct Ahead {
+    /// Bytes since something last had to wait.
+    flowed: usize,
+}
 
 impl Ahead {
     /// With this much waiting still.
     fn next(&mut self, waiting: usize) -> usize {
-        self.0 = match waiting {
-            0 => (2 * self.0).clamp(RECORD_BYTES, AHEAD_BYTES_MAX),
-            _ => RECORD_BYTES,
-        };
-        self.0
+        if waiting > 0 {
+            self.flowed = 0;
+        }
+        if self.flowed < FLOWING_BYTES {
+            RECORD_BYTES
+        } else {
+            AHEAD_BYTES_MAX
+        }
+    }
+
+    fn made(&mut self, bytes: usize) {
+        self.flowed = self.flowed.saturating_add(bytes);
     }
 }
 
@@ -185,11 +200,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_that_takes_everything_is_given_more_and_one_that_does_not_a_record() {
-        let mut ahead = Ahead(0);
-        let waiting = [0, 0, 0, 0, 1, 9_000, 0, 0];
-        let given = waiting.map(|bytes| ahead.next(bytes) / RECORD_BYTES);
-        assert_eq!(given, [1, 2, 4, 4, 1, 1, 2, 4]);
+    fn only_a_client_that_reads_has_more_than_a_record_made_for_it() {
+        let mut ahead = Ahead::default();
+        let mut made = 0;
+        while ahead.next(0) == RECORD_BYTES {
+            ahead.made(RECORD_BYTES);
+            made += RECORD_BYTES;
+        }
+        assert_eq!(made, FLOWING_BYTES);
+        ahead.made(AHEAD_BYTES_MAX);
+        assert_eq!(ahead.next(0), AHEAD_BYTES_MAX);
+        assert_eq!(ahead.next(1), RECORD_BYTES);
+        assert_eq!(ahead.next(0), RECORD_BYTES);
     }
 
     #[test]

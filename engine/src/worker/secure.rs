@@ -198,16 +198,18 @@ impl<D: Dispatch> Worker<D> {
     /// Answers the handshakes whose turn it is.
     #[inline(never)]
     pub(super) fn answer_handshakes(&mut self, now: Moment, into: &mut Vec<Key>) {
-        for _ in 0..ANSWERS_PER_TURN {
-            let Some((number, key)) = self.handshakes.next() else {
-                return;
-            };
+        let mut answered = 0;
+        while answered < ANSWERS_PER_TURN
+            && let Some((number, key)) = self.handshakes.next()
+        {
+            // Those whose clients have gone meanwhile cost nothing, and nobody waits for them.
             let Some(served) = self.connections.get_mut(key) else {
                 continue;
             };
             if served.connection.fate() != Fate::Open {
                 continue;
             }
+            answered += 1;
             let gone = self.handshakes.answer(number, key, served.permit.address());
             let outcome = served.hear(None, &mut self.secure, &self.shared.pool, now);
             self.conclude_hearing(key, outcome, now);
