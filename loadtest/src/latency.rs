@@ -93,6 +93,13 @@ impl Latency {
         &self.nanoseconds
     }
 
+    /// Adds several of the same length.
+    pub fn record_many(&mut self, latency: Duration, count: u64) {
+        let latency = latency.min(LONGEST);
+        self.nanoseconds
+            .saturating_record_n(latency.as_nanos() as u64, count);
+    }
+
     /// Adds one.
     pub fn record(&mut self, latency: Duration) {
         let latency = latency.min(LONGEST);

@@ -17,6 +17,7 @@ pub mod latency;
 pub mod opening;
 pub mod poller;
 pub mod quantity;
+pub mod report;
 pub mod request;
 pub mod run;
 pub mod schedule;

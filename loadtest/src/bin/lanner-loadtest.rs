@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lanner_loadtest::arguments::{Arguments, Failure, command_line};
 use lanner_loadtest::descriptors;
+use lanner_loadtest::report::{Destinations, Progress, Record};
 use lanner_loadtest::run::{self, command};
 
 const USAGE: &str = "usage: lanner-loadtest run URL [flags]
@@ -31,21 +32,20 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = command::read_plan(arguments)?;
+    let destinations = Destinations::open(arguments)?;
     descriptors::reserve(plan.connections)?;
-    let outcome = run::run(&plan, &mut |_| {}).map_err(Failure::of("running"))?;
-    println!(
-        "{:.0}/s {}",
-        outcome.rate(),
-        outcome.tally.latency.figures()
-    );
-    println!("connect {}", outcome.tally.connect.figures());
-    println!("handshake {}", outcome.tally.handshake.figures());
-    println!(
-        "{:?} {:?} unfinished {}",
-        outcome.tally.statuses, outcome.tally.troubles, outcome.tally.unfinished
-    );
+    let mut progress = if destinations.is_json() {
+        Progress::hidden(&plan)
+    } else {
+        Progress::on_terminal(&plan)
+    };
+    let outcome = run::run(&plan, &mut |interval| progress.handle_interval(interval));
+    // Before anything is printed where the bar stood.
+    drop(progress);
+    let outcome = outcome.map_err(Failure::of("running"))?;
+    destinations.write(&Record::new(destinations.title(), &plan, &outcome))?;
     match outcome.aborted {
-        Some(text) => Err(Failure::Run(text)),
+        Some(reason) => Err(Failure::Run(format!("the run was aborted: {reason}"))),
         None => Ok(()),
     }
 }

@@ -100,6 +100,7 @@ pub(super) struct Ask {
 pub struct Mix {
     asks: Vec<Ask>,
     order: Vec<u16>,
+    shares: Vec<Share>,
 }
 
 /// Why a request cannot be sent.
@@ -132,7 +133,18 @@ impl Mix {
         Ok(Self {
             asks,
             order: order(shares),
+            shares: shares.to_vec(),
         })
+    }
+
+    /// What is asked for, for reports.
+    pub fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    /// Bytes that go up with each request.
+    pub fn body_bytes(&self) -> usize {
+        self.asks.first().map_or(0, |ask| ask.body.len())
     }
 
     /// The request of a turn; turns go on for ever.

@@ -75,7 +75,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    pub(super) fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         Self {
             number,
             latency: Latency::coarse(),

@@ -1,0 +1,376 @@
+//! Every figure of one run, as it is written to JSON and read back.
+//!
+//! Latencies are in milliseconds, times in seconds, the histogram in nanoseconds; names say so. What was not measured is
+//! `null`, never zero.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::distribution;
+use crate::latency::Latency;
+use crate::run::{Interval, Outcome, Pace, Place, Plan, Tally, Version};
+use crate::schedule::Arrivals;
+
+/// Changed when a name changes its meaning or goes; names that are added leave it.
+const FORMAT: u32 = 1;
+
+/// Files that are larger are no reports of ours, whose histograms have some thousand steps.
+pub(super) const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// See the file's comment.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Record {
+    format: u32,
+    /// What the run is called.
+    pub title: String,
+    /// What was asked of whom.
+    pub asked: Asked,
+    /// Why the run ended before its time.
+    pub aborted: Option<String>,
+    /// How long requests were sent before anything was recorded.
+    pub warm_up_s: f64,
+    /// How long was recorded.
+    pub recorded_s: f64,
+    /// Answers per second.
+    pub rate: f64,
+    /// Answers, whatever their status.
+    pub answers: u64,
+    /// Those that are neither 2xx nor 3xx.
+    pub failures: u64,
+    /// Answers by their status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// What went wrong, all kinds together.
+    pub errors: u64,
+    /// And by kind.
+    pub errors_by_kind: Vec<Met>,
+    /// Requests under way at the end: neither answered nor failed.
+    pub unfinished: u64,
+    /// From the start of a request, which an open loop has fixed beforehand, to the last byte of its answer.
+    pub latency_ms: Option<Figures>,
+    /// From the first packet to a connection.
+    pub connect_ms: Option<Figures>,
+    /// From there to the end of the TLS handshake.
+    pub handshake_ms: Option<Figures>,
+    /// TLS handshakes that were resumed.
+    pub resumed: u64,
+    /// What went over the sockets.
+    pub bytes: Bytes,
+    /// How long a piece of the time line is.
+    pub interval_s: f64,
+    /// The run piece by piece, its warm-up first.
+    pub time_line: Vec<Piece>,
+    /// What `latency_ms` is of.
+    #[serde(with = "distribution")]
+    pub histogram: Latency,
+}
+
+/// What a run was to do.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Asked {
+    /// The method of the first request.
+    pub method: String,
+    /// What it asks for.
+    pub url: String,
+    /// How many different requests there are.
+    pub requests: usize,
+    /// Bytes that go up with each.
+    pub body_bytes: usize,
+    /// The address that was connected to.
+    pub address: String,
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub version: String,
+    /// Whether it was spoken over TLS.
+    pub tls: bool,
+    /// Whether connections came back with tickets.
+    pub resumes: bool,
+    /// Connections in all.
+    pub connections: usize,
+    /// Requests under way on each.
+    pub depth: usize,
+    /// Whether each is for one request.
+    pub closes: bool,
+    /// Threads.
+    pub threads: usize,
+    /// Requests per second of an open loop; `null` where the connections set the pace.
+    pub rate: Option<f64>,
+    /// Whether they come as independent users send them, and not evenly.
+    pub poisson: bool,
+    /// How long the run was to record.
+    pub duration_s: f64,
+    /// An answer that took longer has failed.
+    pub timeout_s: f64,
+}
+
+/// Errors of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Met {
+    /// Which.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// In the words of the first.
+    pub first: String,
+}
+
+/// Of the whole run, its warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Bytes {
+    /// Read from sockets.
+    pub read: u64,
+    /// Written to them.
+    pub written: u64,
+    /// Of answers' bodies.
+    pub body: u64,
+}
+
+/// What one quotes of a histogram, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Figures {
+    /// How many were counted.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// Half were at most this.
+    pub p50: f64,
+    /// Nine of ten.
+    pub p90: f64,
+    /// All but one in a hundred.
+    pub p99: f64,
+    /// All but one in a thousand.
+    pub p999: f64,
+    /// All but one in ten thousand.
+    pub p9999: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// A piece of the time line.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Piece {
+    /// When it began, counted from the end of the warm-up: negative before that.
+    pub at_s: f64,
+    /// How long it is.
+    pub length_s: f64,
+    /// Answers per second in it.
+    pub rate: f64,
+    /// Errors in it.
+    pub errors: u64,
+    /// Latencies of what was answered in it, to two digits.
+    pub latency_ms: Option<Figures>,
+}
+
+/// Why a file is no record.
+#[derive(Debug)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not what --json writes: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl Record {
+    /// Puts together what a plan asked for and what came of it.
+    pub fn new(title: Option<&str>, plan: &Plan, outcome: &Outcome) -> Self {
+        let asked = Asked::of(plan);
+        let tally = &outcome.tally;
+        let title = title.map_or_else(|| asked.to_string(), str::to_owned);
+        Self {
+            format: FORMAT,
+            title,
+            asked,
+            aborted: outcome.aborted.clone(),
+            warm_up_s: outcome.warm_up.as_secs_f64(),
+            recorded_s: outcome.recorded.as_secs_f64(),
+            rate: rounded(outcome.rate()),
+            answers: tally.answers(),
+            failures: tally.failures(),
+            statuses: tally.statuses.clone(),
+            errors: tally.troubles.sum(),
+            errors_by_kind: met(tally),
+            unfinished: tally.unfinished,
+            latency_ms: Figures::of(&tally.latency),
+            connect_ms: Figures::of(&tally.connect),
+            handshake_ms: Figures::of(&tally.handshake),
+            resumed: tally.resumed,
+            bytes: Bytes {
+                read: tally.bytes_read,
+                written: tally.bytes_written,
+                body: tally.body_bytes,
+            },
+            interval_s: outcome.interval.as_secs_f64(),
+            time_line: time_line(outcome, matches!(plan.pace, Pace::Open { .. })),
+            histogram: tally.latency.clone(),
+        }
+    }
+
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("its keys are texts and its numbers are finite")
+    }
+
+    /// Reads what [`Record::json`] wrote.
+    ///
+    /// # Errors
+    /// It is something else, or of a later version that changed a name's meaning.
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        /// Looked at first: of another format, a missing name is not what is wrong.
+        #[derive(Deserialize)]
+        struct Marked {
+            format: u32,
+        }
+        let wrong = |error: serde_json::Error| Unreadable(error.to_string());
+        let Marked { format } = serde_json::from_str(text).map_err(wrong)?;
+        if format != FORMAT {
+            let text = format!("it is of format {format}, and this program reads {FORMAT}");
+            return Err(Unreadable(text));
+        }
+        serde_json::from_str(text).map_err(wrong)
+    }
+}
+
+impl Asked {
+    fn of(plan: &Plan) -> Self {
+        let origin = &plan.origin;
+        let shares = plan.mix.shares();
+        let (method, target) = shares.first().map_or(("", ""), |share| {
+            (share.method.as_str(), share.target.as_str())
+        });
+        let scheme = if origin.is_secure { "https" } else { "http" };
+        let (version, closes) = match plan.version {
+            Version::Http1 { closes, .. } => ("HTTP/1.1", closes),
+            Version::Http2 { .. } => ("HTTP/2", false),
+        };
+        let (rate, poisson) = match plan.pace {
+            Pace::Closed => (None, false),
+            Pace::Open { rate, arrivals } => (Some(rate.per_second()), arrivals != Arrivals::Even),
+        };
+        Self {
+            method: method.to_owned(),
+            url: format!("{scheme}://{}{target}", origin.authority),
+            requests: shares.len(),
+            body_bytes: plan.mix.body_bytes(),
+            address: match &plan.place {
+                Place::Tcp(address) => address.to_string(),
+                Place::Unix(path) => format!("unix:{}", path.display()),
+            },
+            version: version.to_owned(),
+            tls: origin.is_secure,
+            resumes: plan.tls.resumes,
+            connections: plan.connections,
+            depth: plan.version.depth(),
+            closes,
+            threads: plan.threads,
+            rate,
+            poisson,
+            duration_s: plan.duration.as_secs_f64(),
+            timeout_s: plan.timeout.as_secs_f64(),
+        }
+    }
+}
+
+/// In few words: what a run is called that was given no title.
+impl fmt::Display for Asked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}, {}", self.method, self.url, self.version)?;
+        let (connections, depth) = (self.connections, self.depth);
+        if depth > 1 {
+            write!(formatter, ", {connections} x {depth}")?;
+        } else {
+            write!(formatter, ", {connections} connections")?;
+        }
+        match self.rate {
+            Some(rate) => write!(formatter, ", {rate}/s"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Figures {
+    /// The names of [`Figures::values`].
+    pub(super) const NAMES: [&str; 7] = ["mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+
+    /// All but the count.
+    pub(super) fn values(&self) -> [f64; 7] {
+        let [mean, p50, p90, p99] = [self.mean, self.p50, self.p90, self.p99];
+        [mean, p50, p90, p99, self.p999, self.p9999, self.max]
+    }
+
+    /// `None` where nothing was recorded.
+    pub(super) fn of(latency: &Latency) -> Option<Self> {
+        let figures = latency.figures();
+        let millis = |time: Duration| time.as_nanos() as f64 / 1e6;
+        (figures.count > 0).then(|| Self {
+            count: figures.count,
+            mean: rounded(latency.nanoseconds().mean() / 1e6),
+            p50: millis(figures.p50),
+            p90: millis(figures.p90),
+            p99: millis(figures.p99),
+            p999: millis(figures.p999),
+            p9999: millis(figures.p9999),
+            max: millis(figures.max),
+        })
+    }
+}
+
+/// To six digits behind the point: what comes after is noise.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
+fn met(tally: &Tally) -> Vec<Met> {
+    let each = tally.troubles.met();
+    each.map(|(kind, count, first)| Met {
+        kind: kind.name().to_owned(),
+        count,
+        first: first.to_owned(),
+    })
+    .collect()
+}
+
+/// The pieces without a gap: in one that nobody told of nothing was answered, which is worth seeing. In a closed loop the time
+/// line ends with the run; in an open one late answers come after it.
+fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
+    let end = outcome.warm_up + outcome.recorded;
+    let mut pieces = Vec::new();
+    for told in &outcome.time_line {
+        let begin = begin_of(told.number, outcome.interval);
+        // What is left of the run, where a whole piece is not. A few nanoseconds of it would have any rate.
+        let rest = end.saturating_sub(begin);
+        let is_late = rest < outcome.interval / 100;
+        let is_empty = told.latency.count() == 0 && told.troubles == 0;
+        if is_late && (is_empty || !is_open) {
+            continue;
+        }
+        for number in pieces.len() as u64..told.number {
+            pieces.push(piece(&Interval::new(number), outcome, outcome.interval));
+        }
+        let length = if is_late {
+            outcome.interval
+        } else {
+            outcome.interval.min(rest)
+        };
+        pieces.push(piece(told, outcome, length));
+    }
+    pieces
+}
+
+fn begin_of(number: u64, interval: Duration) -> Duration {
+    interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn piece(told: &Interval, outcome: &Outcome, length: Duration) -> Piece {
+    let begin = begin_of(told.number, outcome.interval).as_secs_f64();
+    Piece {
+        at_s: rounded(begin - outcome.warm_up.as_secs_f64()),
+        length_s: length.as_secs_f64(),
+        rate: rounded(told.latency.count() as f64 / length.as_secs_f64()),
+        errors: told.troubles,
+        latency_ms: Figures::of(&told.latency),
+    }
+}
