@@ -43,38 +43,23 @@ impl Destinations {
     /// # Errors
     /// A file cannot be written, or one to be overlaid cannot be read.
     pub fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        let named: Vec<_> = FILES
+            .iter()
+            .filter_map(|(flag, format)| Some((*flag, arguments.text(flag)?, *format)))
+            .collect();
         let overlays: Vec<_> = arguments.texts("overlay").collect();
-        if !overlays.is_empty() && arguments.text("report").is_none() {
-            let text = "--overlay draws on the page that --report writes: name one";
-            return Err(Failure::Usage(text.to_owned()));
-        }
-        if overlays.len() >= page::RUNS_MAX {
-            let most = page::RUNS_MAX - 1;
-            let text = format!("--overlay: at most {most} runs are told apart beside the new one");
-            return Err(Failure::Usage(text));
-        }
-        let read = overlays.iter().map(|path| read_overlay(path));
-        let runs = read.collect::<Result<_, _>>()?;
-        let mut files: Vec<Destination> = Vec::new();
-        for (flag, format) in FILES {
-            let Some(path) = arguments.text(flag) else {
-                continue;
-            };
-            if files.iter().any(|other| other.path == path) {
-                let text = format!("--{flag} {path}: another report goes to that file");
-                return Err(Failure::Usage(text));
-            }
-            if overlays.contains(&path) {
-                let text = format!("--{flag} {path}: that file is to be read for --overlay");
-                return Err(Failure::Usage(text));
-            }
-            files.push(Destination::open(path, format)?);
-        }
+        judge(&named, &overlays)?;
+        // Read first: where one is wrong, no file is made.
+        let overlays = overlays.into_iter().map(read_overlay);
+        let overlays = overlays.collect::<Result<_, _>>()?;
+        let files = named
+            .into_iter()
+            .map(|(_, path, format)| Destination::open(path, format));
         Ok(Self {
             title: arguments.text("title").map(str::to_owned),
             is_json: arguments.switch("json"),
-            files,
-            overlays: runs,
+            files: files.collect::<Result<_, _>>()?,
+            overlays,
         })
     }
 
@@ -113,6 +98,30 @@ impl Destinations {
         }
         Err(Failure::Run(format!("writing {}", failures.join("; "))))
     }
+}
+
+/// Refuses what contradicts itself.
+fn judge(named: &[(&str, &str, Format)], overlays: &[&str]) -> Result<(), Failure> {
+    if !overlays.is_empty() && !named.iter().any(|(flag, ..)| *flag == "report") {
+        let text = "--overlay draws on the page that --report writes: name one";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    if overlays.len() >= page::RUNS_MAX {
+        let most = page::RUNS_MAX - 1;
+        let text = format!("--overlay: at most {most} runs are told apart beside the new one");
+        return Err(Failure::Usage(text));
+    }
+    for (index, (flag, path, _)) in named.iter().enumerate() {
+        if named[..index].iter().any(|(_, other, _)| other == path) {
+            let text = format!("--{flag} {path}: another report goes to that file");
+            return Err(Failure::Usage(text));
+        }
+        if overlays.contains(path) {
+            let text = format!("--{flag} {path}: that file is to be read for --overlay");
+            return Err(Failure::Usage(text));
+        }
+    }
+    Ok(())
 }
 
 impl Destination {

@@ -81,7 +81,8 @@ th:first-child{text-align:left;font-weight:500;white-space:normal;overflow-wrap:
 .aborted{background:var(--badground);color:var(--bad);padding:.5rem .8rem;border-radius:.4rem;overflow-wrap:anywhere}
 .mark{display:inline-block;width:.8em;height:.8em;border-radius:.2em;margin-right:.5em}
 figure{margin:0}
-figure.whole svg{max-height:34rem}
+figure.whole{overflow-x:auto}
+figure.whole svg{min-width:44rem}
 svg{display:block;width:100%;height:auto}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:.4rem 1.5rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.4rem 0}
@@ -134,6 +135,8 @@ fn push_values(html: &mut String, figures: Option<&Figures>) {
     }
 }
 
+const NO_LATENCY: &str = "<p>No latency was recorded.</p>\n";
+
 fn push_percentiles(html: &mut String, runs: &[&Record]) {
     html.push_str("<h2>Latency by percentile</h2>\n");
     let lines: Vec<_> = runs
@@ -143,7 +146,7 @@ fn push_percentiles(html: &mut String, runs: &[&Record]) {
         .collect();
     let points = || lines.iter().flat_map(Line::points);
     if points().next().is_none() {
-        html.push_str("<p>No latency was recorded.</p>\n");
+        html.push_str(NO_LATENCY);
         return;
     }
     let most = points().map(|(x, _)| x).fold(1.0, f64::max);
@@ -157,7 +160,7 @@ fn push_percentiles(html: &mut String, runs: &[&Record]) {
         lines,
         has_warm_up: false,
     };
-    html.push_str("<p>So many of the requests took at most so long. Both axes have equal ratios, the lower one those of what is left to 100&nbsp;%.</p>\n");
+    html.push_str("<p>So many of the requests took at most so long. Both axes are logarithmic, the lower one in what is left to 100&nbsp;%.</p>\n");
     let _ = writeln!(html, "<figure class=\"whole\">{}</figure>", plot.svg());
 }
 
@@ -188,7 +191,8 @@ fn push_time_lines(html: &mut String, runs: &[&Record]) {
         html.push_str("<p>The run ended before there was any.</p>\n");
         return;
     }
-    html.push_str("<p>Recording begins at 0&nbsp;s; what lies before it is the warm-up. Axes of latencies have equal ratios.</p>\n<div class=\"grid\">\n");
+    html.push_str("<p>Recording begins at 0&nbsp;s; what lies before it is the warm-up. What an open loop was answered late comes behind its \
+         end. Axes of latencies are logarithmic.</p>\n<div class=\"grid\">\n");
     let plots: [(&str, &str, Names, Value); 4] = [
         (
             "Answers per second",
@@ -211,7 +215,12 @@ fn push_time_lines(html: &mut String, runs: &[&Record]) {
     ];
     for (name, about, names, value) in plots {
         let plot = time_line(runs, about, names, value);
-        let _ = writeln!(html, "<figure><h3>{name}</h3>{}</figure>", plot.svg());
+        let drawn = if plot.lines.iter().all(|line| line.pieces.is_empty()) {
+            NO_LATENCY.to_owned()
+        } else {
+            plot.svg()
+        };
+        let _ = writeln!(html, "<figure><h3>{name}</h3>{drawn}</figure>");
     }
     html.push_str("</div>\n");
 }
@@ -239,7 +248,7 @@ fn time_line(runs: &[&Record], about: &'static str, names: Names, value: Value) 
     };
     Plot {
         about,
-        size: (1_200, 500),
+        size: (1_000, 440),
         x,
         x_names: Names::Seconds,
         y,

@@ -95,3 +95,99 @@ const RECORDING: &str = "recording ";
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
+    use super::*;
+    use crate::arguments::Invocation;
+    use crate::run::command;
+
+    /// Everything that was written to a terminal.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn plan() -> Plan {
+        let line = "http://127.0.0.1/ --duration 10s --warm-up 1s";
+        let words = line.split(' ').map(str::to_owned);
+        let Ok(Invocation::Run(arguments)) = command::PROGRAM.read(words) else {
+            panic!("{line}");
+        };
+        command::read_plan(&arguments).unwrap()
+    }
+
+    fn interval(number: u64, answers: u64, troubles: u64) -> Interval {
+        let mut interval = Interval::new(number);
+        interval
+            .latency
+            .record_many(Duration::from_millis(2), answers);
+        interval.troubles = troubles;
+        interval
+    }
+
+    /// The time line's histograms have two digits: two milliseconds are up to 2.01 there.
+    #[test]
+    fn a_terminal_is_told_how_far_the_run_is_with_rate_and_p99() {
+        let (plan, screen) = (plan(), Screen::default());
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let mut progress = Progress::new(&plan, target);
+        progress.handle_interval(&interval(0, 1_100, 0));
+        let shown = std::mem::take(&mut *screen.0.lock().unwrap());
+        for part in ["warming up", "of 11 s", "10,000/s", "p99 2.01 ms"] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        assert!(!shown.contains("errors"), "{shown}");
+        progress.handle_interval(&interval(50, 0, 3));
+        progress.handle_interval(&interval(51, 0, 4));
+        let shown = std::mem::take(&mut *screen.0.lock().unwrap());
+        for part in ["recording", "===>", "7 errors"] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        let last = shown.lines().last().unwrap_or_default();
+        assert!(!last.contains("p99"), "nothing was answered: {shown}");
+    }
+
+    #[test]
+    fn what_is_hidden_draws_nothing_and_counts_all_the_same() {
+        let mut progress = Progress::hidden(&plan());
+        progress.handle_interval(&interval(0, 0, 3));
+        assert!(progress.bar.is_hidden());
+        assert_eq!(progress.errors, 3);
+    }
+}

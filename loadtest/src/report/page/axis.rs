@@ -7,6 +7,9 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 /// So many names stand on an axis at most, where they are chosen for it.
 const TICKS_MAX: usize = 9;
 
+/// And so many where they are in equal ratios, up the side of a plot.
+const RATIOS_MAX: usize = 12;
+
 /// See the file's comment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
@@ -69,10 +72,10 @@ impl Axis {
             tick = round_up(tick * 1.5);
             ticks.push(tick);
         }
-        if ticks.len() > TICKS_MAX {
+        if ticks.len() > RATIOS_MAX {
             ticks.retain(|tick| is_power_of_ten(*tick));
         }
-        let every = ticks.len().div_ceil(TICKS_MAX).max(1);
+        let every = ticks.len().div_ceil(RATIOS_MAX).max(1);
         Self {
             is_logarithmic: true,
             from,
@@ -205,9 +208,9 @@ mod tests {
         );
         assert_eq!(axis.map(&0.2, (0, 100)), 0);
         assert_eq!(axis.map(&10.0, (100, 0)), 0);
-        let axis = Axis::logarithmic([0.001, 3_000_000.0].into_iter());
+        let axis = Axis::logarithmic([0.001, 3e6].into_iter());
         assert!(
-            axis.ticks.len() <= TICKS_MAX && axis.ticks.len() > 3,
+            axis.ticks.len() <= RATIOS_MAX && axis.ticks.len() > 3,
             "{axis:?}"
         );
         assert!(axis.ticks.iter().all(|tick| is_power_of_ten(*tick)));

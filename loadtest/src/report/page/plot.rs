@@ -114,7 +114,7 @@ impl Plot {
             let color: RGBColor = RUNS[line.run % RUNS.len()].color();
             for piece in &line.pieces {
                 if let [point] = piece[..] {
-                    chart.draw_series([Circle::new(point, LINE, color.filled())])?;
+                    chart.draw_series([Circle::new(point, 2 * LINE, color.filled())])?;
                 } else {
                     let points = piece.iter().copied();
                     chart.draw_series(LineSeries::new(points, color.stroke_width(LINE)))?;
