@@ -374,3 +374,74 @@ fn piece(told: &Interval, outcome: &Outcome, length: Duration) -> Piece {
         latency_ms: Figures::of(&told.latency),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Of pieces as (number, answers, errors), each a tenth of a second.
+    fn outcome(recorded: Duration, told: &[(u64, u64, u64)]) -> Outcome {
+        let pieces = told.iter().map(|(number, answers, troubles)| {
+            let mut interval = Interval::new(*number);
+            let latency = Duration::from_millis(1);
+            interval.latency.record_many(latency, *answers);
+            interval.troubles = *troubles;
+            interval
+        });
+        Outcome {
+            tally: Tally::default(),
+            time_line: pieces.collect(),
+            interval: Duration::from_millis(100),
+            recorded,
+            warm_up: Duration::from_millis(100),
+            aborted: None,
+        }
+    }
+
+    fn rates(pieces: &[Piece]) -> Vec<(f64, f64)> {
+        pieces
+            .iter()
+            .map(|piece| (piece.at_s, piece.rate))
+            .collect()
+    }
+
+    #[test]
+    fn a_piece_that_nobody_told_of_had_no_answer() {
+        let outcome = outcome(Duration::from_millis(300), &[(0, 10, 0), (3, 20, 1)]);
+        let line = time_line(&outcome, false);
+        assert_eq!(
+            rates(&line),
+            [(-0.1, 100.0), (0.0, 0.0), (0.1, 0.0), (0.2, 200.0)]
+        );
+        assert_eq!(line[1].latency_ms, None);
+        assert_eq!(line[3].errors, 1);
+    }
+
+    #[test]
+    fn a_last_piece_is_as_long_as_what_is_left_of_the_run() {
+        let line = time_line(
+            &outcome(Duration::from_millis(50), &[(0, 10, 0), (1, 10, 0)]),
+            false,
+        );
+        assert_eq!(rates(&line), [(-0.1, 100.0), (0.0, 200.0)]);
+        assert_eq!(line[1].length_s, 0.05);
+        // A nanosecond is no piece, whatever fell into it.
+        let recorded = Duration::from_nanos(1);
+        let line = time_line(&outcome(recorded, &[(0, 10, 0), (1, 10, 0)]), false);
+        assert_eq!(rates(&line), [(-0.1, 100.0)]);
+    }
+
+    #[test]
+    fn late_answers_of_an_open_loop_come_behind_its_end() {
+        let told = [(0, 10, 0), (1, 10, 0), (2, 0, 0), (3, 4, 0), (4, 0, 0)];
+        let outcome = outcome(Duration::from_millis(100), &told);
+        let open = time_line(&outcome, true);
+        assert_eq!(
+            rates(&open),
+            [(-0.1, 100.0), (0.0, 100.0), (0.1, 0.0), (0.2, 40.0)]
+        );
+        let closed = time_line(&outcome, false);
+        assert_eq!(rates(&closed), [(-0.1, 100.0), (0.0, 100.0)]);
+    }
+}
