@@ -357,6 +357,15 @@ fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
         };
         pieces.push(piece(told, outcome, length));
     }
+    // An aborted run has no end that one could count up to: in its warm-up nobody noted when it came.
+    while outcome.aborted.is_none()
+        && let number = pieces.len() as u64
+        && let rest = end.saturating_sub(begin_of(number, outcome.interval))
+        && rest >= outcome.interval / 100
+    {
+        let length = outcome.interval.min(rest);
+        pieces.push(piece(&Interval::new(number), outcome, length));
+    }
     pieces
 }
 
@@ -416,6 +425,19 @@ mod tests {
         );
         assert_eq!(line[1].latency_ms, None);
         assert_eq!(line[3].errors, 1);
+    }
+
+    #[test]
+    fn the_time_line_is_as_long_as_the_run_whatever_was_told_of_it() {
+        let mut stalled = outcome(Duration::from_millis(250), &[(0, 10, 0)]);
+        let line = time_line(&stalled, false);
+        assert_eq!(
+            rates(&line),
+            [(-0.1, 100.0), (0.0, 0.0), (0.1, 0.0), (0.2, 0.0)]
+        );
+        assert_eq!(line[3].length_s, 0.05);
+        stalled.aborted = Some("nobody".to_owned());
+        assert_eq!(rates(&time_line(&stalled, false)), [(-0.1, 100.0)]);
     }
 
     #[test]

@@ -47,12 +47,12 @@ fn json_is_one_line_with_every_figure_and_is_read_back() {
 
     let line = json["time_line"].as_array().unwrap();
     assert_eq!(number(&line[0]["at_s"]), -0.1);
-    // As long as the run, and as many answers as it, up to those in its last moment.
-    assert!((4..=5).contains(&line.len()), "{json}");
+    assert_eq!(line.len(), 5, "{json}");
     let answered = |piece: &Value| number(&piece["rate"]) * number(&piece["length_s"]);
     let recorded = line.iter().filter(|piece| number(&piece["at_s"]) >= 0.0);
     let sum: f64 = recorded.map(answered).sum();
-    assert!(sum > 0.0 && sum <= answers * 1.5, "{sum} of {answers}");
+    // At both ends of it one answer on each connection may fall to the other side.
+    assert!((sum - answers).abs() < 4.5, "{sum} and {answers}");
 
     let record = Record::read(&ended.out).unwrap();
     assert_eq!(record.json() + "\n", ended.out);
@@ -177,12 +177,12 @@ fn a_server_that_dies_half_way_leaves_what_there_is() {
     let csv = folder.path("a.csv");
     let ended = run_after(
         "0s",
-        server::answering_times(30),
+        server::answering_times(10),
         &["--json", "--csv", &csv],
     );
     assert_eq!(ended.code, 0, "{ended:?}");
     let record = Record::read(&ended.out).unwrap();
-    assert_eq!(record.answers, 30);
+    assert_eq!(record.answers, 10);
     assert_eq!(record.aborted, None);
     assert!(record.errors > 0);
     let by_kind: u64 = record.errors_by_kind.iter().map(|met| met.count).sum();
