@@ -9,6 +9,7 @@
 //! each other. They do not depend on optimisation.
 
 use crate::app;
+use crate::endpoint::Endpoint;
 use crate::load::Load;
 use crate::obstacle::Obstacle;
 use crate::scenario::Scenario;
@@ -84,9 +85,14 @@ pub fn measure_app<A: App>(
 ) -> Result<f64, Obstacle> {
     let ledger: &'static AtomicU64 = Box::leak(Box::default());
     let failed = |error: lanner::StartError| Obstacle::Failure(error.to_string());
-    let server = Server::builder()
-        .set("listen", "http://127.0.0.1:0")
-        .set("workers", "1")
+    let endpoint = Endpoint::of(scenario).map_err(Obstacle::failed("the certificate"))?;
+    let settings = endpoint.settings();
+    let settings = settings.map_err(Obstacle::failed("the certificate"))?;
+    let server = settings
+        .iter()
+        .fold(Server::builder(), |builder, (name, value)| {
+            builder.set(name, value)
+        })
         .set("driver", "epoll")
         .start(move |_worker| {
             LEDGER.set(Some(ledger));
@@ -101,7 +107,7 @@ pub fn measure_app<A: App>(
             "this program does not use the counting allocator".into(),
         )),
         None => Err(Obstacle::Failure("the server has no address".into())),
-        Some(address) => count_load(scenario, address, ledger),
+        Some(address) => count_load(&endpoint, address, ledger),
     };
     handle.stop();
     server.join().map_err(Obstacle::failed("the server"))?;
@@ -109,15 +115,15 @@ pub fn measure_app<A: App>(
 }
 
 fn count_load(
-    scenario: Scenario,
+    endpoint: &Endpoint,
     address: SocketAddr,
     ledger: &AtomicU64,
 ) -> Result<f64, Obstacle> {
     let failed = || Obstacle::failed("the load");
-    let mut load = Load::connect(scenario, address).map_err(failed())?;
+    let mut load = Load::connect(endpoint, address).map_err(failed())?;
     load.run(WARM_CYCLES).map_err(failed())?;
     let before = ledger.load(Ordering::SeqCst);
     load.run(CYCLES).map_err(failed())?;
     let after = ledger.load(Ordering::SeqCst);
-    Ok((after - before) as f64 / (CYCLES * scenario.cycle()) as f64)
+    Ok((after - before) as f64 / (CYCLES * endpoint.scenario().cycle()) as f64)
 }

@@ -174,15 +174,21 @@ impl Budgets {
         }
     }
 
-    /// Takes a measurement over as the new budget, unless the old one is promised or there is none.
+    /// Takes a measurement over as the new budget, unless the old one is promised or there is none. A count that is as good as
+    /// the old one leaves it as it is: the call or two that a run has of its own would else be written down, and some day be
+    /// less than none.
     pub fn record(&mut self, key: &str, measured: f64) {
-        let digits = if is_instructions(key) { 1.0 } else { 10_000.0 };
+        let (digits, noise) = match is_instructions(key) {
+            true => (1.0, 0.0),
+            false => (10_000.0, COUNT_SLACK),
+        };
         for line in &mut self.lines {
             if let Line::Figure(figure) = line
                 && figure.key == key
                 && !figure.comment.starts_with("promised")
+                && (measured - figure.value).abs() > noise
             {
-                figure.value = (measured * digits).round() / digits;
+                figure.value = ((measured * digits).round() / digits).max(0.0);
             }
         }
     }
@@ -291,6 +297,17 @@ writes.epoll.chunked = 1.5
         budgets.record("writes.epoll.unheard-of", 2.0);
         let updated = TEXT.replace("5000", "4322").replace("1.5", "2");
         assert_eq!(budgets.render(), updated);
+    }
+
+    #[test]
+    fn an_update_writes_down_no_noise_and_nothing_that_cannot_be_read() {
+        let mut budgets = Budgets::parse(TEXT).unwrap();
+        budgets.record("writes.epoll.chunked", 1.504);
+        assert_eq!(budgets.render(), TEXT);
+        budgets.record("writes.epoll.chunked", -0.001);
+        let updated = TEXT.replace("1.5", "0");
+        assert_eq!(budgets.render(), updated);
+        assert!(Budgets::parse(&updated).is_ok());
     }
 
     #[test]

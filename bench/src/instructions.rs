@@ -3,8 +3,10 @@
 //!
 //! With one connection in lock step on epoll, what the worker finds after each wait is always the same. With more, and
 //! on a ring, where an answer and the next request may come with one wait or with two, `steady` goes in steps: the
-//! server never looks for input before the next round is there as a whole.
+//! server never looks for input before the next round is there as a whole. With TLS it does too, so that counting begins behind
+//! the handshake: what is computed there depends on numbers drawn by lot.
 
+use crate::endpoint::Endpoint;
 use crate::load::Load;
 use crate::obstacle::Obstacle;
 use crate::scenario::Scenario;
@@ -30,14 +32,19 @@ pub struct Case {
 impl Case {
     /// All of them. What a request or an answer with a long body costs on a ring depends on the parts in which the
     /// kernel hands it over, so that is left out.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::on("epoll", Scenario::KeepAlive),
         Self::on("epoll", Scenario::KeepAlive64),
         Self::on("epoll", Scenario::Pipelined16),
         Self::on("epoll", Scenario::Upload),
         Self::on("epoll", Scenario::Chunked),
+        Self::on("epoll", Scenario::H2c),
+        Self::on("epoll", Scenario::H2c16),
+        Self::on("epoll", Scenario::Tls),
+        Self::on("epoll", Scenario::H2Tls16),
         Self::on("uring", Scenario::KeepAlive64),
         Self::on("uring", Scenario::Pipelined16),
+        Self::on("uring", Scenario::H2c16),
     ];
 
     const fn on(driver: &'static str, scenario: Scenario) -> Self {
@@ -62,7 +69,8 @@ impl Case {
 
     /// Whether the count would depend on timing if the server did not wait for each round.
     fn goes_in_steps(self) -> bool {
-        self.driver != "epoll" || self.scenario.connections() > 1
+        let scenario = self.scenario;
+        self.driver != "epoll" || scenario.connections() > 1 || scenario.is_secure()
     }
 }
 
@@ -105,13 +113,15 @@ pub fn profile(steady: &Path, case: Case, cycles: u64, out: &Path) -> Result<(),
     command.arg(format!("--callgrind-out-file={}", out.display()));
     command.arg(format!("--zero-before=*{BEGIN}*"));
     command.arg(steady).args(["--driver", case.driver]);
+    let endpoint = Endpoint::of(case.scenario).map_err(Obstacle::failed("the certificate"))?;
+    command.args(endpoint.arguments());
     if case.goes_in_steps() {
         let step = case.scenario.round().to_string();
         command.args(["--step", &step]);
     }
     let mut subject = Subject::start(command)?;
     let mut load =
-        Load::connect(case.scenario, subject.address).map_err(Obstacle::failed("connecting"))?;
+        Load::connect(&endpoint, subject.address).map_err(Obstacle::failed("connecting"))?;
     let ran = match case.goes_in_steps() {
         true => load.run_in_steps(cycles, &mut subject),
         false => load.run(cycles),

@@ -15,6 +15,7 @@ pub mod allocations;
 pub mod app;
 pub mod budget;
 pub mod certificate;
+pub mod endpoint;
 pub mod field_list;
 pub mod first_request;
 pub mod handshakes;

@@ -1,11 +1,19 @@
 //! The client: asks what a scenario says, in lock step, and believes no answer that it has not compared.
 //!
 //! Lock step makes counts repeatable: the server never has more to do than one round, and nothing depends on which
-//! side is faster. How fast it goes does not matter, so it is as plain as can be.
+//! side is faster. How fast it goes does not matter, so it is as plain as can be. What is said in either version of HTTP is in
+//! `load/http1.rs` and `load/http2.rs`; TLS is [`secure`](crate::secure)'s.
 
+mod http1;
+mod http2;
+
+use crate::endpoint::Endpoint;
 use crate::scenario::Scenario;
+use crate::secure::{Client, Group, Session, Wishes};
 use crate::subject::Subject;
-use std::io::{self, Read as _, Write as _};
+use http2::Http2;
+use std::fmt;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -28,26 +36,27 @@ pub struct Load {
 
 #[derive(Debug)]
 struct Connection {
-    socket: TcpStream,
+    link: Box<dyn Link>,
     received: Vec<u8>,
+    /// What HTTP/2 remembers; HTTP/1.1 remembers nothing.
+    http2: Option<Box<Http2>>,
 }
 
+/// A socket, with TLS or without.
+trait Link: Read + Write + fmt::Debug {}
+
+impl Link for TcpStream {}
+
+impl Link for Session {}
+
 impl Load {
-    /// Connects.
+    /// Connects to where the endpoint is served.
     ///
     /// # Errors
     /// If the server cannot be reached.
-    pub fn connect(scenario: Scenario, server: SocketAddr) -> io::Result<Self> {
-        let connect = |_| {
-            let socket = TcpStream::connect(server)?;
-            socket.set_nodelay(true)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
-            socket.set_write_timeout(Some(PATIENCE))?;
-            Ok(Connection {
-                socket,
-                received: Vec::new(),
-            })
-        };
+    pub fn connect(endpoint: &Endpoint, server: SocketAddr) -> io::Result<Self> {
+        let scenario = endpoint.scenario();
+        let connect = |_| Connection::open(endpoint, server);
         Ok(Self {
             scenario,
             right: scenario.answer(),
@@ -91,11 +100,12 @@ impl Load {
     fn round(&mut self) -> io::Result<()> {
         self.write_round()?;
         self.read_round()?;
-        let is_read = |connection: &Connection| connection.received.is_empty();
-        match self.connections.iter().all(is_read) {
-            true => Ok(()),
-            false => Err(io::Error::other("more came than was asked for")),
+        for connection in &mut self.connections {
+            if connection.has_more(&self.right)? {
+                return Err(io::Error::other("more came than was asked for"));
+            }
         }
+        Ok(())
     }
 
     fn write_round(&mut self) -> io::Result<()> {
@@ -103,10 +113,15 @@ impl Load {
         for connection in &mut self.connections {
             self.request.clear();
             for _ in 0..depth {
-                self.scenario.write_request(self.number, &mut self.request);
+                match &mut connection.http2 {
+                    None => self.scenario.write_request(self.number, &mut self.request),
+                    Some(http2) => {
+                        http2.write_request(&self.scenario.fields(self.number), &mut self.request)
+                    }
+                }
                 self.number += 1;
             }
-            connection.socket.write_all(&self.request)?;
+            connection.say(&self.request)?;
         }
         Ok(())
     }
@@ -122,113 +137,95 @@ impl Load {
 }
 
 impl Connection {
+    fn open(endpoint: &Endpoint, server: SocketAddr) -> io::Result<Self> {
+        let is_http2 = endpoint.scenario().is_http2();
+        let link: Box<dyn Link> = match endpoint.certificate() {
+            None => {
+                let socket = TcpStream::connect(server)?;
+                socket.set_nodelay(true)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                socket.set_write_timeout(Some(PATIENCE))?;
+                Box::new(socket)
+            }
+            Some(certificate) => {
+                let wishes = Wishes {
+                    certificate,
+                    group: Group::X25519,
+                    resumes: false,
+                    protocol: if is_http2 { "h2" } else { "http/1.1" },
+                };
+                Box::new(Client::new(server, &wishes)?.connect()?)
+            }
+        };
+        let mut connection = Self {
+            link,
+            received: Vec::new(),
+            http2: is_http2.then(Box::default),
+        };
+        connection.greet()?;
+        Ok(connection)
+    }
+
+    /// The greetings of HTTP/2, both ways, so that no request comes together with one.
+    fn greet(&mut self) -> io::Result<()> {
+        let Some(mut http2) = self.http2.take() else {
+            return Ok(());
+        };
+        let mut said = Vec::new();
+        http2.write_greeting(&mut said);
+        self.say(&said)?;
+        said.clear();
+        while !http2.hear_greeting(&mut self.received, &mut said)? {
+            self.fill()?;
+        }
+        self.http2 = Some(http2);
+        self.say(&said)
+    }
+
+    fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.link.write_all(bytes)?;
+        self.link.flush()
+    }
+
     /// Receives one answer, which must be 200 with this body.
     fn expect(&mut self, right: &[u8]) -> io::Result<()> {
-        loop {
-            if let Some((end, body)) = parse(&self.received)? {
-                if body != right {
-                    return Err(io::Error::other("an answer's body is not as it should be"));
-                }
-                self.received.drain(..end);
-                return Ok(());
-            }
-            if self.received.len() > ANSWER_BYTES_MAX {
-                return Err(io::Error::other("an answer is too long"));
-            }
-            let mut buffer = [0; 16 * 1024];
-            match self.socket.read(&mut buffer)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => self.received.extend_from_slice(&buffer[..count]),
-            }
+        while !self.take_answer(right)? {
+            self.fill()?;
         }
+        Ok(())
     }
-}
 
-/// The first answer in `bytes`, if it is complete: where it ends, and its body.
-fn parse(bytes: &[u8]) -> io::Result<Option<(usize, Vec<u8>)>> {
-    let wrong = |what: &str| Err(io::Error::other(format!("an answer {what}")));
-    let Some(head_end) = find(bytes, b"\r\n\r\n").map(|at| at + 4) else {
-        return Ok(None);
-    };
-    let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
-    if !head.starts_with("http/1.1 200 ") {
-        let status = head.lines().next().unwrap_or_default();
-        return wrong(&format!("is not 200: {status}"));
-    }
-    if head.contains("\r\nconnection: close\r\n") {
-        return wrong("closes the connection");
-    }
-    if head.contains("\r\ntransfer-encoding: chunked\r\n") {
-        return dechunk(bytes, head_end);
-    }
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .and_then(|value| value.parse::<usize>().ok());
-    let Some(length) = length else {
-        return wrong("has no length");
-    };
-    let end = head_end + length;
-    Ok(bytes.get(head_end..end).map(|body| (end, body.to_vec())))
-}
-
-fn dechunk(bytes: &[u8], mut at: usize) -> io::Result<Option<(usize, Vec<u8>)>> {
-    let mut body = Vec::new();
-    loop {
-        let Some(line) = find(&bytes[at..], b"\r\n") else {
-            return Ok(None);
+    /// Takes an answer out of what was received, if it is there as a whole.
+    fn take_answer(&mut self, right: &[u8]) -> io::Result<bool> {
+        if let Some(http2) = &mut self.http2 {
+            return http2.take_answer(&mut self.received, right);
+        }
+        let Some((end, body)) = http1::parse(&self.received)? else {
+            return Ok(false);
         };
-        let size = std::str::from_utf8(&bytes[at..at + line])
-            .ok()
-            .and_then(|text| usize::from_str_radix(text, 16).ok())
-            .ok_or_else(|| io::Error::other("an answer's chunk has no size"))?;
-        let start = at + line + 2;
-        let end = start.saturating_add(size);
-        match bytes.get(end..end.saturating_add(2)) {
-            None => return Ok(None),
-            Some(b"\r\n") => {}
-            Some(_) => return Err(io::Error::other("an answer's chunk ends wrongly")),
+        if body != right {
+            return Err(io::Error::other("an answer's body is not as it should be"));
         }
-        body.extend_from_slice(&bytes[start..end]);
-        at = end + 2;
-        if size == 0 {
-            return Ok(Some((at, body)));
-        }
+        self.received.drain(..end);
+        Ok(true)
     }
-}
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
+    /// Whether there is anything behind the answers that were asked for; on HTTP/2 frames of the connection may be.
+    fn has_more(&mut self, right: &[u8]) -> io::Result<bool> {
+        Ok(self.take_answer(right)? || !self.received.is_empty())
+    }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn an_answer_is_complete_with_its_last_byte() {
-        let sized = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc";
-        let chunked =
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
-        for answer in [&sized[..], &chunked[..]] {
-            for cut in 0..answer.len() {
-                assert_eq!(parse(&answer[..cut]).unwrap(), None, "{cut}");
+    fn fill(&mut self) -> io::Result<()> {
+        if self.received.len() > ANSWER_BYTES_MAX {
+            return Err(io::Error::other("an answer is too long"));
+        }
+        let mut buffer = [0; 16 * 1024];
+        match self.link.read(&mut buffer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.received.extend_from_slice(&buffer[..count]);
+                Ok(())
             }
-            assert_eq!(
-                parse(answer).unwrap(),
-                Some((answer.len(), b"abc".to_vec()))
-            );
         }
-    }
-
-    #[test]
-    fn what_is_not_the_expected_answer_is_an_error() {
-        assert!(parse(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_err());
-        assert!(
-            parse(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").is_err()
-        );
-        assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
-        assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nx\r\n").is_err());
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::obstacle::Obstacle;
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs::DirBuilder;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -151,7 +153,7 @@ fn parse(line: &str) -> Option<(SocketAddr, i32, u32)> {
     Some((address, process, words.next()?.parse().ok()?))
 }
 
-/// A file for a tool to write to, gone with this value.
+/// A file for a tool to write to, or a directory, gone with this value.
 #[derive(Debug)]
 pub struct Scratch(pub PathBuf);
 
@@ -163,11 +165,24 @@ impl Scratch {
         let file = format!("lanner-bench-{}-{number}-{name}", std::process::id());
         Self(std::env::temp_dir().join(file))
     }
+
+    /// A directory that nobody else uses or reads.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn directory(name: &str) -> io::Result<Self> {
+        let scratch = Self::new(name);
+        DirBuilder::new().mode(0o700).create(&scratch.0)?;
+        Ok(scratch)
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = match self.0.is_dir() {
+            true => std::fs::remove_dir_all(&self.0),
+            false => std::fs::remove_file(&self.0),
+        };
     }
 }
 
@@ -182,5 +197,43 @@ pub fn tool(name: &str) -> Result<(), Obstacle> {
         false => Err(Obstacle::Tool(format!(
             "there is no {name} here (Debian's package {name} brings it)"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_obstacle_with_its_package() {
+        assert!(tool("sh").is_ok());
+        match tool("valgrind-of-nobody") {
+            Err(Obstacle::Tool(text)) => assert!(text.contains("package valgrind-of-nobody")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_it_prints_is_read() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        assert_eq!(parse("serving 127.0.0.1:80 7 8\n"), Some((address, 7, 8)));
+        for wrong in [
+            "",
+            "serving nowhere 7 8",
+            "serving 127.0.0.1:80 7",
+            "127.0.0.1:80 7 8",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_was_scratched_together_is_gone_with_its_value() {
+        let directory = Scratch::directory("test").unwrap();
+        let path = directory.0.clone();
+        std::fs::write(path.join("file"), "text").unwrap();
+        drop(directory);
+        assert!(!path.exists());
     }
 }

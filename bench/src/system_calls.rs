@@ -1,6 +1,7 @@
 //! System calls per request, counted by strace on the worker's thread. They do not depend on optimisation, so any build
 //! of `steady` will do.
 
+use crate::endpoint::Endpoint;
 use crate::load::Load;
 use crate::obstacle::Obstacle;
 use crate::scenario::Scenario;
@@ -113,13 +114,15 @@ type Tally = BTreeMap<(String, bool), f64>;
 
 fn trace(steady: &Path, driver: &str, scenario: Scenario, cycles: u64) -> Result<Tally, Obstacle> {
     let log = Scratch::new("strace");
+    let endpoint = Endpoint::of(scenario).map_err(Obstacle::failed("the certificate"))?;
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-s", "0", "-o"]).arg(&log.0);
     command.arg(steady).args(["--driver", driver]);
+    command.args(endpoint.arguments());
     let subject = Subject::start(command)?;
     let worker = subject.worker;
     let mut load =
-        Load::connect(scenario, subject.address).map_err(Obstacle::failed("connecting"))?;
+        Load::connect(&endpoint, subject.address).map_err(Obstacle::failed("connecting"))?;
     load.run(cycles).map_err(Obstacle::failed("the load"))?;
     drop(load);
     subject.end()?;

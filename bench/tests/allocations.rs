@@ -44,6 +44,26 @@ fn a_streamed_answer_keeps_its_budget() {
     check(Scenario::Chunked);
 }
 
+#[test]
+fn an_http2_request_allocates_nothing() {
+    check(Scenario::H2c);
+}
+
+#[test]
+fn requests_of_many_streams_allocate_nothing() {
+    check(Scenario::H2c16);
+}
+
+#[test]
+fn a_request_over_tls_keeps_its_budget() {
+    check(Scenario::Tls);
+}
+
+#[test]
+fn requests_of_many_streams_over_tls_keep_their_budget() {
+    check(Scenario::H2Tls16);
+}
+
 async fn wasteful(_request: Request) -> Result<Response, Error> {
     let mut text = String::with_capacity(5);
     text.push_str("Hello");

@@ -1,4 +1,5 @@
-//! The budget file names only what is measured: a line with a typing mistake would bind nobody.
+//! The budget file names only what is measured, for a line with a typing mistake would bind nobody; and of every scenario it
+//! names something of each kind.
 #![allow(clippy::unwrap_used)]
 
 use lanner_bench::budget::{self, Budgets};
@@ -27,4 +28,17 @@ fn every_line_is_measured_by_a_test() {
         .filter(|key| !measured.contains(*key))
         .collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn every_scenario_has_a_budget_of_each_kind() {
+    let budgets = Budgets::read(&budget::path()).unwrap();
+    let keys: HashSet<&str> = budgets.keys().collect();
+    let mut wanted: Vec<String> = Case::ALL.into_iter().map(Case::key).collect();
+    for scenario in Scenario::ALL {
+        wanted.push(format!("allocations.{}", scenario.name()));
+        wanted.push(format!("writes.epoll.{}", scenario.name()));
+    }
+    wanted.retain(|key| !keys.contains(key.as_str()));
+    assert!(wanted.is_empty(), "{wanted:?}");
 }

@@ -49,6 +49,26 @@ fn a_streamed_answer_keeps_its_budget() {
 }
 
 #[test]
+fn an_http2_request_keeps_its_budget() {
+    check("epoll", "h2c");
+}
+
+#[test]
+fn a_request_of_one_of_many_streams_keeps_its_budget() {
+    check("epoll", "h2c-16");
+}
+
+#[test]
+fn a_request_over_tls_keeps_its_budget() {
+    check("epoll", "tls");
+}
+
+#[test]
+fn a_request_of_one_of_many_streams_over_tls_keeps_its_budget() {
+    check("epoll", "h2-tls-16");
+}
+
+#[test]
 fn on_the_ring_a_request_of_one_of_many_connections_keeps_its_budget() {
     check("uring", "keep-alive-64");
 }
@@ -56,4 +76,9 @@ fn on_the_ring_a_request_of_one_of_many_connections_keeps_its_budget() {
 #[test]
 fn on_the_ring_a_pipelined_request_keeps_its_budget() {
     check("uring", "pipelined-16");
+}
+
+#[test]
+fn on_the_ring_a_request_of_one_of_many_streams_keeps_its_budget() {
+    check("uring", "h2c-16");
 }

@@ -57,6 +57,26 @@ fn a_streamed_answer_keeps_its_budget() {
 }
 
 #[test]
+fn an_http2_request_costs_one_read_and_one_write() {
+    check("epoll", Scenario::H2c);
+}
+
+#[test]
+fn requests_of_many_streams_share_reads_and_writes() {
+    check("epoll", Scenario::H2c16);
+}
+
+#[test]
+fn a_request_over_tls_keeps_its_budget() {
+    check("epoll", Scenario::Tls);
+}
+
+#[test]
+fn requests_of_many_streams_over_tls_share_reads_and_writes() {
+    check("epoll", Scenario::H2Tls16);
+}
+
+#[test]
 fn on_monoio_requests_of_many_connections_share_ring_entries() {
     check("monoio", Scenario::KeepAlive64);
 }

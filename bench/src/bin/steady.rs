@@ -8,10 +8,12 @@
 
 use lanner::{BoundAddress, Server, StartError, WorkerInfo};
 use lanner_bench::app;
+use lanner_bench::endpoint;
 use lanner_bench::subject::NO_DRIVER;
 use lanner_loadtest::arguments::{Failure, Flag, Invocation, Program};
 use std::cell::Cell;
 use std::io::Read as _;
+use std::path::Path;
 use std::process::{ExitCode, exit};
 
 const PROGRAM: Program = Program {
@@ -24,6 +26,18 @@ const PROGRAM: Program = Program {
             value: Some("NAME"),
             default: Some("epoll"),
             about: "As LANNER_DRIVER.",
+        },
+        Flag {
+            name: "certificate",
+            value: Some("PATH"),
+            default: None,
+            about: "Serve over TLS, with this certificate; its key is named too.",
+        },
+        Flag {
+            name: "key",
+            value: Some("PATH"),
+            default: None,
+            about: "The key of the certificate.",
         },
         Flag {
             name: "step",
@@ -47,7 +61,21 @@ fn main() -> ExitCode {
             Invocation::Run(arguments) => {
                 let step = arguments.value_if_given("step");
                 let step = step.map_err(|failure| (failure.to_string(), ExitCode::from(2)))?;
-                serve(arguments.text("driver").unwrap_or_default(), step)
+                let certificate = match (arguments.text("certificate"), arguments.text("key")) {
+                    (Some(chain), Some(key)) => Some((Path::new(chain), Path::new(key))),
+                    (None, None) => None,
+                    _ => {
+                        let text = "a certificate and its key are named together";
+                        return Err((text.to_owned(), ExitCode::from(2)));
+                    }
+                };
+                let driver = arguments.text("driver").unwrap_or_default();
+                let settings = endpoint::settings(certificate);
+                let settings = settings.map_err(|error| {
+                    let text = format!("the certificate or its key: {error}");
+                    (text, ExitCode::FAILURE)
+                })?;
+                serve(driver, &settings, step)
             }
         });
     match outcome {
@@ -59,11 +87,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(driver: &str, step: Option<usize>) -> Result<(), (String, ExitCode)> {
+fn serve(
+    driver: &str,
+    settings: &[(&'static str, String)],
+    step: Option<usize>,
+) -> Result<(), (String, ExitCode)> {
     let failed = |text: String| (text, ExitCode::FAILURE);
-    let server = Server::builder()
-        .set("listen", "http://127.0.0.1:0")
-        .set("workers", "1")
+    let settings = settings.iter();
+    let server = settings
+        .fold(Server::builder(), |builder, (name, value)| {
+            builder.set(name, value)
+        })
         .set("driver", driver)
         .start(move |worker| {
             introduce(worker);
