@@ -46,14 +46,10 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH * BATCHES));
     let size = BatchSize::LargeInput;
     group.bench_function("lanner", |b| {
-        b.iter_batched(Ours::new, |mut ours| ours.serve(black_box(&input)), size);
+        b.iter_batched_ref(Ours::new, |ours| ours.serve(black_box(&input)), size);
     });
     group.bench_function("h2", |b| {
-        b.iter_batched(
-            Theirs::new,
-            |mut theirs| theirs.serve(black_box(&input)),
-            size,
-        );
+        b.iter_batched_ref(Theirs::new, |theirs| theirs.serve(black_box(&input)), size);
     });
     group.finish();
 }
