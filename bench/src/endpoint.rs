@@ -1,7 +1,7 @@
 //! Where a scenario is served: what a server must be told for it, and what its clients need to know. With TLS that is a
 //! certificate, made for this one use.
 
-use crate::certificate::Certificate;
+use lanner_loadtest::certificate::Certificate;
 use crate::scenario::Scenario;
 use crate::subject::Scratch;
 use std::ffi::OsString;

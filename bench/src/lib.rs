@@ -7,25 +7,19 @@
 //! runs that differ in their number of requests only, so that starting, connecting and stopping cancel out. What a
 //! request may cost stands in `budgets.toml` ([`budget`]); the tests check it, the program `budgets` updates it.
 //!
-//! Comparing servers with each other, which needs a clock, is left to the program `side-by-side`. What it needs of TLS and
-//! HTTP/2 beyond other people's load generators is here: a [`certificate`] for all servers, a [`secure`] client and its
-//! [`handshakes`], connections that are [`held`] after their [`first_request`].
+//! Comparing servers with each other, which needs a clock, is left to `lanner-loadtest compare`. The floors, which are
+//! servers that only a comparison wants, are among the programs here, for they are nobody's load.
 
 pub mod allocations;
 pub mod app;
 pub mod budget;
-pub mod certificate;
 pub mod endpoint;
 pub mod field_list;
-pub mod first_request;
-pub mod handshakes;
 pub mod heads;
-pub mod held;
 pub mod instructions;
 pub mod load;
 pub mod obstacle;
 pub mod scenario;
-pub mod secure;
 pub mod subject;
 pub mod system_calls;
 pub mod toolchain;

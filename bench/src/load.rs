@@ -9,7 +9,7 @@ mod http2;
 
 use crate::endpoint::Endpoint;
 use crate::scenario::Scenario;
-use crate::secure::{Client, Group, Session, Wishes};
+use lanner_loadtest::secure::{Client, Group, Session, Wishes};
 use crate::subject::Subject;
 use http2::Http2;
 use std::fmt;

@@ -1,20 +1,23 @@
-//! `lanner-loadtest`: loads servers and measures them; see `lanner_loadtest::run`.
+//! `lanner-loadtest`: loads servers and measures them; see `lanner_loadtest::run` and `lanner_loadtest::compare`.
 
 use std::process::ExitCode;
 
 use lanner_loadtest::arguments::{Arguments, Failure, command_line};
+use lanner_loadtest::compare;
 use lanner_loadtest::descriptors;
 use lanner_loadtest::report::{Destinations, Progress, Record};
 use lanner_loadtest::run::{self, command};
 
 const USAGE: &str = "usage: lanner-loadtest run URL [flags]
+       lanner-loadtest compare [SERVER...] [flags]
 
-`lanner-loadtest run --help` lists its flags.";
+`lanner-loadtest run --help` and `lanner-loadtest compare --help` list their flags.";
 
 fn main() -> ExitCode {
     let mut words = command_line();
     match words.next().as_deref() {
         Some("run") => command::PROGRAM.start_with(words, run),
+        Some("compare") => compare::PROGRAM.start_with(words, compare::run),
         Some("--help" | "-h") => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -7,10 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process_tree;
+use super::process_tree;
 
 /// How often a child is looked at while we wait for it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::child::Pinned;
-use crate::scenario::{Shape, Work};
-use crate::scripts::Scripts;
-use crate::{Plan, h2load, handshakes, wrk};
+use super::child::Pinned;
+use super::scenario::{Shape, Work};
+use super::scripts::Scripts;
+use super::{Plan, h2load, handshakes, wrk};
 
 /// How much longer than asked for one may take: opening thousands of connections counts as extra.
 const SLACK: Duration = Duration::from_secs(30);

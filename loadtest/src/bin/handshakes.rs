@@ -1,12 +1,12 @@
-//! `handshakes`: TLS handshakes one after the other on several threads; see `lanner_bench::handshakes`. Reports as one line of
+//! `handshakes`: TLS handshakes one after the other on several threads; see `lanner_loadtest::handshakes`. Reports as one line of
 //! JSON.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lanner_bench::handshakes::{Plan, run};
-use lanner_bench::secure::Group;
 use lanner_loadtest::arguments::{Failure, Flag, Program};
+use lanner_loadtest::handshakes::{Plan, run};
+use lanner_loadtest::secure::Group;
 
 const PROGRAM: Program = Program {
     name: "handshakes",

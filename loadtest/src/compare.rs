@@ -1,23 +1,23 @@
-//! Servers side by side in one run: each pinned to one core, the load on another, rounds interleaved in shuffled order, medians.
+//! `lanner-loadtest compare`: servers side by side in one run: each pinned to one core, the load on another, rounds interleaved in shuffled order, medians.
 //! The figure is the server's CPU time per request, which holds as long as the load generator is the bottleneck; only ratios
 //! within one run mean anything.
 //!
 //! ```text
 //! cargo build --release
 //! cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
-//! target/release/side-by-side lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
+//! target/release/lanner-loadtest compare lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
 //! ```
 //!
 //! and the table of all drivers, over heads that vary, beside the floors of both kinds and the rivals:
 //!
 //! ```text
-//! target/release/side-by-side all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
+//! target/release/lanner-loadtest compare all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
 //! ```
 //!
 //! and HTTP/2 and TLS, every server with the same certificate, suite and key exchange:
 //!
 //! ```text
-//! target/release/side-by-side lanner-epoll lanner-uring nginx h2o hyper \
+//! target/release/lanner-loadtest compare lanner-epoll lanner-uring nginx h2o hyper \
 //!     --scenarios h2c-16x32,h2c-64x1,h2-tls-16x32,h2-tls-64x1,https64,handshake,handshake-pq,resumed,idle-tls,idle-h2c
 //! ```
 //!
@@ -25,18 +25,17 @@
 //! line and prints.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use lanner_loadtest::arguments::{Arguments, Failure, Flag, Program};
-use lanner_loadtest::descriptors;
+use crate::arguments::{Arguments, Failure, Flag, Program};
+use crate::descriptors;
 
-use crate::credentials::Credentials;
-use crate::recipe::{BUILT_IN, Recipe};
-use crate::scenario::Scenario;
-use crate::server::Server;
-use crate::summary::Column;
-use crate::wire::Demand;
+use credentials::Credentials;
+use recipe::{BUILT_IN, Recipe};
+use scenario::Scenario;
+use server::Server;
+use summary::Column;
+use wire::Demand;
 
 mod attack;
 mod child;
@@ -62,8 +61,9 @@ mod table;
 mod wire;
 mod wrk;
 
-const PROGRAM: Program = Program {
-    name: "side-by-side",
+/// The command line.
+pub const PROGRAM: Program = Program {
+    name: "lanner-loadtest compare",
     about: "Measures servers against each other in one run and prints Markdown tables; ratios are to the first server.",
     words: Some((
         "SERVER",
@@ -162,33 +162,35 @@ struct Plan {
     credentials: Credentials,
 }
 
-fn main() -> ExitCode {
-    PROGRAM.start(|arguments| {
-        let plan = read_plan(arguments)?;
-        let scenarios = arguments.text("scenarios").unwrap_or_default();
-        let scenarios = scenarios
-            .split(',')
-            .map(Scenario::read)
-            .collect::<Result<Vec<_>, _>>()?;
-        let recipes = read_recipes(arguments.words(), &plan)?;
-        for scenario in &scenarios {
-            scenario.check_programs(&plan)?;
-        }
-        // Servers and clients inherit it.
-        let connections = scenarios.iter().map(|scenario| scenario.connections());
-        descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
-        print_circumstances(&plan);
-        let recipes = without_refusals(recipes, &plan, &scenarios)?;
-        let mut columns = Vec::new();
-        let outcome = scenarios
-            .iter()
-            .try_for_each(|scenario| measure(*scenario, &plan, &recipes, &mut columns));
-        // Whatever came of it: what was measured is not lost.
-        if let Some(table) = summary::table(&recipes, &columns) {
-            print!("\n### All of it\n\n{table}");
-        }
-        outcome
-    })
+/// Does what a command line asks for, and prints the tables.
+///
+/// # Errors
+/// The command line is wrong, a program is missing, or a server does not answer as the others do.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = read_plan(arguments)?;
+    let scenarios = arguments.text("scenarios").unwrap_or_default();
+    let scenarios = scenarios
+        .split(',')
+        .map(Scenario::read)
+        .collect::<Result<Vec<_>, _>>()?;
+    let recipes = read_recipes(arguments.words(), &plan)?;
+    for scenario in &scenarios {
+        scenario.check_programs(&plan)?;
+    }
+    // Servers and clients inherit it.
+    let connections = scenarios.iter().map(|scenario| scenario.connections());
+    descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
+    print_circumstances(&plan);
+    let recipes = without_refusals(recipes, &plan, &scenarios)?;
+    let mut columns = Vec::new();
+    let outcome = scenarios
+        .iter()
+        .try_for_each(|scenario| measure(*scenario, &plan, &recipes, &mut columns));
+    // Whatever came of it: what was measured is not lost.
+    if let Some(table) = summary::table(&recipes, &columns) {
+        print!("\n### All of it\n\n{table}");
+    }
+    outcome
 }
 
 /// Measures one scenario and prints its table at once.

@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::directory::Directory;
+use super::directory::Directory;
 
 /// Name and text of each; they find each other by their names.
 const FILES: [(&str, &str); 3] = [
-    ("heads.lua", include_str!("../../../rivals/heads.lua")),
-    (KEEPALIVE, include_str!("../../../rivals/keepalive.lua")),
-    (PIPELINE, include_str!("../../../rivals/pipeline.lua")),
+    ("heads.lua", include_str!("../../../bench/rivals/heads.lua")),
+    (
+        KEEPALIVE,
+        include_str!("../../../bench/rivals/keepalive.lua"),
+    ),
+    (PIPELINE, include_str!("../../../bench/rivals/pipeline.lua")),
 ];
 
 const KEEPALIVE: &str = "keepalive.lua";

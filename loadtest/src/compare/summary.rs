@@ -1,11 +1,11 @@
 //! One table over all that was measured in a run: a row a server, a column a scenario. The tables before it have the spread,
 //! the errors and how busy the cores were; this one is for reading across.
 
-use crate::floor::Cost;
-use crate::recipe::Recipe;
-use crate::scenario::{Scenario, Shape};
-use crate::table::{Table, median};
-use crate::wire::Wire;
+use super::floor::Cost;
+use super::recipe::Recipe;
+use super::scenario::{Scenario, Shape};
+use super::table::{Table, median};
+use super::wire::Wire;
 
 /// One scenario's figures.
 #[derive(Clone, Debug)]

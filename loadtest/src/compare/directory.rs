@@ -14,7 +14,7 @@ impl Directory {
     pub(crate) fn make(purpose: &str) -> io::Result<Self> {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("side-by-side-{}-{number}-{purpose}", std::process::id());
+        let name = format!("lanner-compare-{}-{number}-{purpose}", std::process::id());
         let directory = Self(std::env::temp_dir().join(name));
         fs::create_dir_all(&directory.0)?;
         Ok(directory)

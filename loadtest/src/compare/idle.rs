@@ -6,16 +6,16 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::Plan;
-use crate::child::{Pinned, pinned_to};
-use crate::process_tree::{Memory, memory};
-use crate::recipe::Recipe;
-use crate::server::Server;
-use crate::summary::Column;
-use crate::table::Table;
-use crate::wire::{Demand, Wire};
+use super::Plan;
+use super::child::{Pinned, pinned_to};
+use super::process_tree::{Memory, memory};
+use super::recipe::Recipe;
+use super::server::Server;
+use super::summary::Column;
+use super::table::Table;
+use super::wire::{Demand, Wire};
 
 /// How long opening the connections, or letting them go, may take.
 const TIMEOUT: Duration = Duration::from_secs(60);

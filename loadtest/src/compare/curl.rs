@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::child::Pinned;
-use crate::credentials::Credentials;
-use crate::wire::Wire;
+use super::child::Pinned;
+use super::credentials::Credentials;
+use super::wire::Wire;
 
 /// How long its requests may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,18 +6,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lanner_bench::secure::Group;
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
+use crate::secure::Group;
 
-use crate::Plan;
-use crate::child::{pinned_to, program_exists};
-use crate::wire::{Demand, Wire};
+use super::Plan;
+use super::child::{pinned_to, program_exists};
+use super::wire::{Demand, Wire};
 
-const NGINX_CONFIGURATION: &str = include_str!("../../../rivals/nginx.conf");
-const NGINX_TLS: &str = include_str!("../../../rivals/nginx-tls.conf");
-const H2O_CONFIGURATION: &str = include_str!("../../../rivals/h2o.conf");
-const H2O_SSL: &str = include_str!("../../../rivals/h2o-ssl.conf");
-const RIVALS_LOCK: &str = include_str!("../../../rivals/Cargo.lock");
+const NGINX_CONFIGURATION: &str = include_str!("../../../bench/rivals/nginx.conf");
+const NGINX_TLS: &str = include_str!("../../../bench/rivals/nginx-tls.conf");
+const H2O_CONFIGURATION: &str = include_str!("../../../bench/rivals/h2o.conf");
+const H2O_SSL: &str = include_str!("../../../bench/rivals/h2o-ssl.conf");
+const RIVALS_LOCK: &str = include_str!("../../../bench/rivals/Cargo.lock");
 
 /// The servers that have a name of their own; `all` stands for the list. The drivers of ours first, then what the sockets cost
 /// without a server, then rivals.
@@ -463,10 +463,10 @@ fn version_in<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use lanner_loadtest::arguments::Invocation;
+    use crate::arguments::Invocation;
 
     use super::*;
-    use crate::directory::Directory;
+    use crate::compare::directory::Directory;
 
     fn read(word: &str) -> Result<Recipe, String> {
         Recipe::read(word, Path::new("/nowhere")).map_err(|failure| failure.to_string())
@@ -583,8 +583,8 @@ mod tests {
 
     /// The plan of a command line without flags.
     fn plan() -> Plan {
-        match crate::PROGRAM.read([]).unwrap() {
-            Invocation::Run(arguments) => crate::read_plan(&arguments).unwrap(),
+        match crate::compare::PROGRAM.read([]).unwrap() {
+            Invocation::Run(arguments) => crate::compare::read_plan(&arguments).unwrap(),
             Invocation::Help(text) => panic!("{text}"),
         }
     }

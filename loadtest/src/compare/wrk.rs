@@ -2,10 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use crate::Plan;
-use crate::child::pinned_to;
-use crate::generator::{Outcome, Target, seconds};
-use crate::scenario::Shape;
+use super::Plan;
+use super::child::pinned_to;
+use super::generator::{Outcome, Target, seconds};
+use super::scenario::Shape;
 
 /// The command on one core.
 pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command {
@@ -63,8 +63,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scripts::Scripts;
-    use crate::wire::Wire;
+    use crate::compare::scripts::Scripts;
+    use crate::compare::wire::Wire;
 
     const CLEAN: &str = "Running 1s test @ http://127.0.0.1:18081/hello
   1 threads and 64 connections

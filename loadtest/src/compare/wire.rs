@@ -1,6 +1,6 @@
 //! What a server is asked to speak in a scenario.
 
-use lanner_bench::secure::Group;
+use crate::secure::Group;
 
 /// The version of HTTP, and whether TLS is below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

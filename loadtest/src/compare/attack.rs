@@ -4,17 +4,17 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::Plan;
-use crate::child::{Pinned, pinned_to};
-use crate::json::{number, object};
-use crate::recipe::Recipe;
-use crate::scenario::Part;
-use crate::server::Server;
-use crate::steal::Steal;
-use crate::table::Table;
-use crate::wire::Demand;
+use super::Plan;
+use super::child::{Pinned, pinned_to};
+use super::json::{number, object};
+use super::recipe::Recipe;
+use super::scenario::Part;
+use super::server::Server;
+use super::steal::Steal;
+use super::table::Table;
+use super::wire::Demand;
 
 /// Sent before recording begins, by the honest client.
 const WARM_UP: Duration = Duration::from_secs(1);

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use lanner_bench::secure::Group;
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
+use crate::secure::Group;
 
-use crate::Plan;
-use crate::child::program_exists;
-use crate::wire::{Demand, Wire};
+use super::Plan;
+use super::child::program_exists;
+use super::wire::{Demand, Wire};
 
 /// One measurement of all servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,18 +210,18 @@ impl Scenario {
             Self::Load(Shape {
                 work: Work::Handshakes { .. },
                 ..
-            }) => (&["handshakes"], "lanner-bench"),
+            }) => (&["handshakes"], "lanner-loadtest"),
             Self::Load(shape) => {
                 programs.push(match shape.wire.is_http2() {
                     true => ("h2load", "nghttp2-client"),
                     false => ("wrk", "wrk"),
                 });
-                (&[], "lanner-bench")
+                (&[], "lanner-loadtest")
             }
             Self::Idle {
                 wire: Wire::Http1, ..
             } => (&["idle"], "lanner-loadtest"),
-            Self::Idle { .. } => (&["hold"], "lanner-bench"),
+            Self::Idle { .. } => (&["hold"], "lanner-loadtest"),
             Self::Attack(_) => (&["slowloris", "honest"], "lanner-loadtest"),
         };
         for (name, package) in programs {

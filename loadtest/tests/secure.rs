@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lanner_bench::certificate::Certificate;
-use lanner_bench::secure::{Client, Group, Wishes};
-use lanner_bench::{handshakes, held};
+use lanner_loadtest::certificate::Certificate;
+use lanner_loadtest::secure::{Client, Group, Wishes};
+use lanner_loadtest::{handshakes, held};
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,7 +46,7 @@ impl Server {
     fn start(protocols: &[&str], tickets: bool) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bench-secure-{}-{number}", std::process::id());
+        let name = format!("loadtest-secure-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         let certificate = Certificate::make(&directory).unwrap();

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
 
-use crate::floor::{self, Cost};
-use crate::generator::{Outcome, Target};
-use crate::recipe::Recipe;
-use crate::scenario::{Scenario, Shape};
-use crate::scripts::Scripts;
-use crate::server::Server;
-use crate::shuffle::Shuffle;
-use crate::steal::Steal;
-use crate::summary::Column;
-use crate::table::{Table, median};
-use crate::{Plan, generator, process_tree};
+use super::floor::{self, Cost};
+use super::generator::{Outcome, Target};
+use super::recipe::Recipe;
+use super::scenario::{Scenario, Shape};
+use super::scripts::Scripts;
+use super::server::Server;
+use super::shuffle::Shuffle;
+use super::steal::Steal;
+use super::summary::Column;
+use super::table::{Table, median};
+use super::{Plan, generator, process_tree};
 
 /// Load before the first round: caches, pools and the branch predictor.
 const WARM_UP: Duration = Duration::from_secs(1);

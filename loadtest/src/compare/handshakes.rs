@@ -2,11 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::Plan;
-use crate::child::pinned_to;
-use crate::generator::{Outcome, Target};
-use crate::json::number;
-use crate::scenario::{Shape, Work};
+use super::Plan;
+use super::child::pinned_to;
+use super::generator::{Outcome, Target};
+use super::json::number;
+use super::scenario::{Shape, Work};
 
 /// Runs it on one core.
 pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command {

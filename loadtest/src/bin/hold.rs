@@ -1,13 +1,13 @@
-//! `hold`: idle connections over TLS or of HTTP/2; see `lanner_bench::held`. Prints `ready N` when all are open, and holds them
+//! `hold`: idle connections over TLS or of HTTP/2; see `lanner_loadtest::held`. Prints `ready N` when all are open, and holds them
 //! until its standard input ends.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lanner_bench::held::{Plan, open};
 use lanner_loadtest::arguments::{Failure, Flag, Program};
 use lanner_loadtest::descriptors;
+use lanner_loadtest::held::{Plan, open};
 
 const PROGRAM: Program = Program {
     name: "hold",

@@ -1,10 +1,10 @@
 //! Costs against each other and against the floors: what the sockets of a server would cost without it. A floor that was not
 //! well below nginx (hyper where requests are pipelined) in the same run was itself badly driven, and says nothing.
 
-use crate::recipe::Recipe;
-use crate::scenario::Shape;
-use crate::table::median;
-use crate::wire::Wire;
+use super::recipe::Recipe;
+use super::scenario::Shape;
+use super::table::median;
+use super::wire::Wire;
 
 /// What a server's requests cost, round by round.
 #[derive(Clone, Copy, Debug)]

@@ -6,15 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lanner_bench::secure::{Client, Group, Wishes};
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
+use crate::secure::{Client, Group, Wishes};
 
-use crate::Plan;
-use crate::child::Pinned;
-use crate::curl;
-use crate::directory::Directory;
-use crate::recipe::Recipe;
-use crate::wire::{Demand, Wire};
+use super::Plan;
+use super::child::Pinned;
+use super::curl;
+use super::directory::Directory;
+use super::recipe::Recipe;
+use super::wire::{Demand, Wire};
 
 /// How long a server may take to answer its first request.
 const START_TIMEOUT: Duration = Duration::from_secs(10);

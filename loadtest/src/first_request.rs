@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
-use lanner_loadtest::answer::AnswerReader;
+use crate::answer::AnswerReader;
 
 /// What every server of a comparison answers.
 pub const BODY: &[u8] = b"Hello, World!";

@@ -1,5 +1,5 @@
 //! Connections over TLS, or of HTTP/2, that asked once and then do nothing: what they cost is the server's memory, which somebody
-//! else reads while they are held. (Those of plain HTTP/1.1 are `lanner_loadtest::idle`'s.)
+//! else reads while they are held. (Those of plain HTTP/1.1 are `crate::idle`'s.)
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lanner_bench::certificate::Certificate;
-use lanner_loadtest::arguments::Failure;
+use crate::arguments::Failure;
+use crate::certificate::Certificate;
 
-use crate::directory::Directory;
+use super::directory::Directory;
 
-const OPENSSL_CONFIGURATION: &str = include_str!("../../../rivals/openssl.cnf");
+const OPENSSL_CONFIGURATION: &str = include_str!("../../../bench/rivals/openssl.cnf");
 
 /// Files that go with us.
 #[derive(Debug)]

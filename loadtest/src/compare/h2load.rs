@@ -2,10 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use crate::Plan;
-use crate::child::pinned_to;
-use crate::generator::{Outcome, Target, seconds};
-use crate::scenario::Shape;
+use super::Plan;
+use super::child::pinned_to;
+use super::generator::{Outcome, Target, seconds};
+use super::scenario::Shape;
 
 /// What it must say, or servers were compared that did not do the same.
 const SECURE: &[&str] = &[
@@ -63,7 +63,7 @@ pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::wire::Wire;
+    use crate::compare::wire::Wire;
 
     const CLEAN: &str = "starting benchmark...
 TLS Protocol: TLSv1.3
