@@ -136,6 +136,18 @@ pub const PROGRAM: Program = Program {
             "resume",
             "With TLS: connections come back with the tickets of earlier ones.",
         ),
+        flag(
+            "tls-suite",
+            "NAME",
+            None,
+            "The only cipher suite that is offered, such as TLS_AES_128_GCM_SHA256.",
+        ),
+        flag(
+            "tls-group",
+            "NAME",
+            None,
+            "The only key exchange that is offered, such as X25519.",
+        ),
         flag("title", "TEXT", None, "What the run is called in reports."),
         switch("json", "Report as one line of JSON."),
         flag(
@@ -215,6 +227,8 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         tls: TlsTerms {
             authorities: arguments.text("cacert").map(PathBuf::from),
             resumes: arguments.switch("resume"),
+            suite: arguments.text("tls-suite").map(str::to_owned),
+            group: arguments.text("tls-group").map(str::to_owned),
         },
         warm_up: arguments.value("warm-up")?,
         duration: arguments.value("duration")?,

@@ -56,6 +56,10 @@ pub struct TlsTerms {
     pub authorities: Option<PathBuf>,
     /// Whether connections come back with the tickets of earlier ones.
     pub resumes: bool,
+    /// The only cipher suite that is offered, as RFC 8446 names it; all where there is none.
+    pub suite: Option<String>,
+    /// The only key exchange that is offered, as RFC 8446 names it; all where there is none.
+    pub group: Option<String>,
 }
 
 /// See the file's comment.
