@@ -27,21 +27,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::arguments::{Arguments, Failure, Flag, Program};
+use crate::arguments::{Arguments, Failure};
 use crate::descriptors;
 
+pub use command::PROGRAM;
+
 use credentials::Credentials;
-use recipe::{BUILT_IN, Recipe};
+use document::Document;
+use engine::Engine;
+use recipe::Recipe;
 use scenario::Scenario;
 use server::Server;
-use summary::Column;
 use wire::Demand;
 
 mod attack;
 mod child;
+mod circumstances;
+mod command;
+mod configuration;
 mod credentials;
 mod curl;
+mod custom;
 mod directory;
+mod document;
+mod engine;
 mod floor;
 mod generator;
 mod h2load;
@@ -49,6 +58,7 @@ mod handshakes;
 mod idle;
 mod json;
 mod load;
+mod ours;
 mod process_tree;
 mod recipe;
 mod scenario;
@@ -58,89 +68,9 @@ mod shuffle;
 mod steal;
 mod summary;
 mod table;
+mod versions;
 mod wire;
 mod wrk;
-
-/// The command line.
-pub const PROGRAM: Program = Program {
-    name: "lanner-loadtest compare",
-    about: "Measures servers against each other in one run and prints Markdown tables; ratios are to the first server.",
-    words: Some((
-        "SERVER",
-        "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
-         floor-ring, nginx, h2o, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} filled in \
-         (for TLS {cert} and {key} too, files in PEM, and {scheme}, http or https), leading VARIABLE=value words become its \
-         environment. It must answer /hello as the others do. Without any: \
-         lanner-epoll, lanner-monoio, nginx and hyper.",
-    )),
-    flags: &[
-        Flag {
-            name: "scenarios",
-            value: Some("LIST"),
-            default: Some("c64,c1000,x16"),
-            about: "Of cN (N connections), sameN (N connections, the load on the servers' core), xN (64 connections, N \
-                    requests pipelined), close (a connection a request), \
-                    h2c-CxS and h2-tls-CxS (HTTP/2, C connections with S streams each, in cleartext or over TLS), httpsN, \
-                    handshake, handshake-pq (X25519MLKEM768) and resumed (TLS handshakes without a request), \
-                    idleN, idle-tlsN, idle-h2cN, idle-h2-tlsN (memory of N idle connections), slowloris, \
-                    slowloris-body.",
-        },
-        Flag {
-            name: "rounds",
-            value: Some("N"),
-            default: Some("5"),
-            about: "Rounds per load scenario.",
-        },
-        Flag {
-            name: "time",
-            value: Some("TIME"),
-            default: Some("5s"),
-            about: "Load per round, whole seconds.",
-        },
-        Flag {
-            name: "heads",
-            value: Some("MIX"),
-            default: Some("plain"),
-            about: "What wrk sends. plain: its own head; mixed: several, in turn. (h2load always sends its own.)",
-        },
-        Flag {
-            name: "attackers",
-            value: Some("N"),
-            default: Some("8000"),
-            about: "Connections of the slowloris scenarios.",
-        },
-        Flag {
-            name: "attack-time",
-            value: Some("TIME"),
-            default: Some("25s"),
-            about: "How long the honest client is measured, without and under attack.",
-        },
-        Flag {
-            name: "rate",
-            value: Some("RATE"),
-            default: Some("500/s"),
-            about: "Requests of the honest client.",
-        },
-        Flag {
-            name: "seed",
-            value: Some("N"),
-            default: None,
-            about: "Repeats the order of another run.",
-        },
-        Flag {
-            name: "server-core",
-            value: Some("N"),
-            default: Some("0"),
-            about: "Where servers run.",
-        },
-        Flag {
-            name: "client-core",
-            value: Some("N"),
-            default: Some("1"),
-            about: "Where load comes from.",
-        },
-    ],
-};
 
 /// What servers open besides connections, with room to spare.
 const DESCRIPTORS_OF_SERVERS: usize = 512;
@@ -150,6 +80,9 @@ const DESCRIPTORS_OF_SERVERS: usize = 512;
 struct Plan {
     rounds: usize,
     time: Duration,
+    /// The one that was asked for.
+    engine: Option<Engine>,
+    markdown: Option<Markdown>,
     mixed_heads: bool,
     attackers: usize,
     attack_time: Duration,
@@ -162,129 +95,151 @@ struct Plan {
     credentials: Credentials,
 }
 
+/// Where a document of the whole run goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Markdown {
+    File(PathBuf),
+    /// Standard output, where nothing else is then written.
+    Standard,
+}
+
+impl Plan {
+    /// Tells of what was found out, as soon as it is.
+    fn tell(&self, text: &str) {
+        match self.markdown {
+            Some(Markdown::Standard) => eprintln!("{text}"),
+            Some(Markdown::File(_)) | None => println!("{text}"),
+        }
+    }
+}
+
 /// Does what a command line asks for, and prints the tables.
 ///
 /// # Errors
 /// The command line is wrong, a program is missing, or a server does not answer as the others do.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = read_plan(arguments)?;
-    let scenarios = arguments.text("scenarios").unwrap_or_default();
-    let scenarios = scenarios
-        .split(',')
-        .map(Scenario::read)
-        .collect::<Result<Vec<_>, _>>()?;
-    let recipes = read_recipes(arguments.words(), &plan)?;
-    for scenario in &scenarios {
+    let plan = command::read_plan(arguments)?;
+    let scenarios = scenario::read_list(arguments.text("scenarios").unwrap_or_default())?;
+    let recipes = command::read_recipes(arguments.words(), &plan)?;
+    for (_, scenario) in &scenarios {
         scenario.check_programs(&plan)?;
     }
     // Servers and clients inherit it.
-    let connections = scenarios.iter().map(|scenario| scenario.connections());
+    let connections = scenarios.iter().map(|(_, scenario)| scenario.connections());
     descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
-    print_circumstances(&plan);
-    let recipes = without_refusals(recipes, &plan, &scenarios)?;
-    let mut columns = Vec::new();
-    let outcome = scenarios
-        .iter()
-        .try_for_each(|scenario| measure(*scenario, &plan, &recipes, &mut columns));
-    // Whatever came of it: what was measured is not lost.
-    if let Some(table) = summary::table(&recipes, &columns) {
-        print!("\n### All of it\n\n{table}");
+    let mut document = Document {
+        circumstances: circumstances::lines(&plan),
+        generators: generators(&plan, &scenarios)?,
+        ..Document::default()
+    };
+    plan.tell(&document.circumstances.join("\n"));
+    plan.tell("");
+    let recipes = present(recipes, &plan, &mut document)?;
+    let recipes = without_refusals(recipes, &plan, &scenarios, &mut document)?;
+    for line in &document.generators {
+        plan.tell(&format!("- {line}"));
     }
-    outcome
+    document.write(&plan, &recipes)?;
+    let mut failure = None;
+    for (word, scenario) in &scenarios {
+        let measured = measure(word, *scenario, &plan, &recipes, &mut document);
+        // What went wrong with one scenario need not with the next.
+        if let Err(reason) = measured {
+            let text = format!("FAILED: {reason}\n");
+            plan.tell(&format!("\n### {word}\n\n{text}"));
+            document.sections.push((word.clone(), text));
+            failure.get_or_insert(reason);
+        }
+        document.write(&plan, &recipes)?;
+    }
+    conclude(&plan, &recipes, &document);
+    failure.map_or(Ok(()), Err)
+}
+
+/// What is read across all scenarios.
+fn conclude(plan: &Plan, recipes: &[Recipe], document: &Document) {
+    match &plan.markdown {
+        Some(Markdown::Standard) => print!("{}", document.text(recipes)),
+        Some(Markdown::File(path)) => println!("\nAll of it is in {}.", path.display()),
+        // One scenario's own table says it all.
+        None if document.columns.len() < 2 => {}
+        None => {
+            for (name, table) in summary::shares(recipes, &document.columns) {
+                print!("\n### What {name} costs, as a share of what others do\n\n{table}");
+            }
+            if let Some(table) = summary::table(recipes, &document.columns) {
+                print!("\n### All of it\n\n{table}");
+            }
+        }
+    }
 }
 
 /// Measures one scenario and prints its table at once.
 fn measure(
+    word: &str,
     scenario: Scenario,
     plan: &Plan,
     recipes: &[Recipe],
-    columns: &mut Vec<Column>,
+    document: &mut Document,
 ) -> Result<(), Failure> {
     let (table, failure) = match scenario {
         Scenario::Load(shape) => {
-            let measured = load::measure(plan, recipes, shape)?;
-            columns.push(measured.column);
+            let measured = load::measure(plan, recipes, word, shape)?;
+            document.columns.push(measured.column);
             (measured.table, measured.failure)
         }
         Scenario::Idle { connections, wire } => {
-            let (table, column) = idle::measure(plan, recipes, connections, wire)?;
-            columns.push(column);
+            let (table, column) = idle::measure(plan, recipes, word, connections, wire)?;
+            document.columns.push(column);
             (table, None)
         }
         Scenario::Attack(part) => (attack::measure(plan, recipes, part)?, None),
     };
-    print!("\n### {scenario}\n\n{table}");
+    let heading = format!("{word}: {scenario}");
+    plan.tell(&format!("\n### {heading}\n\n{table}"));
+    document.sections.push((heading, table.to_string()));
     failure.map_or(Ok(()), Err)
 }
 
-fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
-    let time = arguments.value::<Duration>("time")?;
-    if time.subsec_nanos() != 0 || !(1..=600).contains(&time.as_secs()) {
-        return Err(Failure::Usage(
-            "--time: expected whole seconds, 1s to 600s".to_owned(),
-        ));
+/// The versions of what will send the loads.
+fn generators(plan: &Plan, scenarios: &[(String, Scenario)]) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for (_, scenario) in scenarios {
+        let Scenario::Load(shape) = scenario else {
+            continue;
+        };
+        let line = Engine::of(plan, *shape)?.version();
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
     }
-    let program =
-        std::env::current_exe().map_err(Failure::of("finding this program's own path"))?;
-    let plan = Plan {
-        rounds: arguments.count("rounds", 1..=1000)?,
-        time,
-        mixed_heads: match arguments.text("heads") {
-            Some("plain") => false,
-            Some("mixed") => true,
-            _ => {
-                return Err(Failure::Usage(
-                    "--heads: expected plain or mixed".to_owned(),
-                ));
-            }
-        },
-        attackers: arguments.count("attackers", 1..=1_000_000)?,
-        attack_time: arguments.value("attack-time")?,
-        rate: arguments.text("rate").unwrap_or_default().to_owned(),
-        seed: match arguments.value_if_given::<usize>("seed")? {
-            Some(seed) => seed as u64,
-            None => u64::from(std::process::id()),
-        },
-        server_core: arguments.count("server-core", 0..=4095)?,
-        client_core: arguments.count("client-core", 0..=4095)?,
-        programs: program.parent().map(PathBuf::from).unwrap_or_default(),
-        credentials: Credentials::make()?,
-    };
-    if plan.server_core == plan.client_core {
-        return Err(Failure::Usage(
-            "the load would run on the servers' own core".to_owned(),
-        ));
-    }
-    Ok(plan)
+    Ok(lines)
 }
 
-fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
-    let mut named = Vec::new();
-    for word in words {
-        match word.as_str() {
-            "all" => named.extend(BUILT_IN),
-            word => named.push(word),
+/// Leaves out rivals that are not here, and says how one gets them. Ours must be.
+fn present(
+    recipes: Vec<Recipe>,
+    plan: &Plan,
+    document: &mut Document,
+) -> Result<Vec<Recipe>, Failure> {
+    let mut present = Vec::new();
+    for recipe in recipes {
+        match recipe.absence() {
+            None => present.push(recipe),
+            Some(absence) if recipe.is_lanner() => {
+                return Err(Failure::Run(format!("{}: {absence}", recipe.name)));
+            }
+            Some(absence) => {
+                let line = format!("{}: SKIPPED, {absence}", recipe.name);
+                plan.tell(&format!("- {line}"));
+                document.servers.push(line);
+            }
         }
     }
-    if named.is_empty() {
-        named.extend(["lanner-epoll", "lanner-monoio", "nginx", "hyper"]);
+    match present.is_empty() {
+        false => Ok(present),
+        true => Err(Failure::Run("none of these servers is here".to_owned())),
     }
-    let recipes = named
-        .into_iter()
-        .map(|word| Recipe::read(word, &plan.programs))
-        .collect::<Result<Vec<_>, _>>()?;
-    for (index, recipe) in recipes.iter().enumerate() {
-        if recipes[..index]
-            .iter()
-            .any(|earlier| earlier.name == recipe.name)
-        {
-            return Err(Failure::Usage(format!(
-                "two servers are called {}",
-                recipe.name
-            )));
-        }
-    }
-    Ok(recipes)
 }
 
 /// Leaves out what refuses to start here for any scenario, such as a driver that was not built in, and lists every server with
@@ -292,10 +247,11 @@ fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
 fn without_refusals(
     recipes: Vec<Recipe>,
     plan: &Plan,
-    scenarios: &[Scenario],
+    scenarios: &[(String, Scenario)],
+    document: &mut Document,
 ) -> Result<Vec<Recipe>, Failure> {
     let mut demands: Vec<Demand> = Vec::new();
-    for scenario in scenarios {
+    for (_, scenario) in scenarios {
         // Whoever keeps connections can close them.
         let demand = Demand {
             closes: false,
@@ -316,42 +272,22 @@ fn without_refusals(
         let reasons: Vec<&str> = refused.collect();
         if reasons.len() == demands.len() {
             let reasons = reasons.join("; ");
-            println!("- {}: SKIPPED, it refuses to start: {reasons}", recipe.name);
+            let line = format!("{}: SKIPPED, it refuses to start: {reasons}", recipe.name);
+            plan.tell(&format!("- {line}"));
+            document.servers.push(line);
             continue;
         }
-        println!("- {}: {}", recipe.name, recipe.description());
+        let mut line = format!("{}: {}", recipe.name, recipe.description());
         for (demand, reason) in recipe.refusals() {
             let wire = demand.wire.name();
-            println!("  LEFT OUT of {wire} with {}: {reason}", demand.group);
+            line += &format!("; LEFT OUT of {wire} with {}: {reason}", demand.group);
         }
+        plan.tell(&format!("- {line}"));
+        document.servers.push(line);
         starting.push(recipe);
     }
     match starting.is_empty() {
         false => Ok(starting),
         true => Err(Failure::Run("no server starts here".to_owned())),
     }
-}
-
-/// What a reader must know to judge the figures.
-fn print_circumstances(plan: &Plan) {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("unknown");
-    println!(
-        "Linux {}, CPU {}.",
-        kernel.trim(),
-        cpu.trim_start_matches([' ', '\t', ':'])
-    );
-    println!(
-        "Servers on core {}, load on core {}, {} rounds of {} s in shuffled order (seed {}), {} heads.\n",
-        plan.server_core,
-        plan.client_core,
-        plan.rounds,
-        plan.time.as_secs(),
-        plan.seed,
-        if plan.mixed_heads { "mixed" } else { "plain" },
-    );
 }

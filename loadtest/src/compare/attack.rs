@@ -8,7 +8,7 @@ use crate::arguments::Failure;
 
 use super::Plan;
 use super::child::{Pinned, pinned_to};
-use super::json::{number, object};
+use super::json;
 use super::recipe::Recipe;
 use super::scenario::Part;
 use super::server::Server;
@@ -48,15 +48,16 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
         let attack = slowloris(plan, &server, part)?;
         let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
         let attack = attack.output(plan.attack_time + WARM_UP + SLACK)?;
-        let figure = |text: &str, path: &[&str]| number(text, path).unwrap_or(f64::NAN);
-        let seconds = |which| match number(&attack, &["lifetime_s", which]) {
+        let [alone, attacked, attack] = [alone, attacked, attack].map(|text| {
+            eprintln!("attack on {}: {}", recipe.name, text.trim());
+            json::read(&text).unwrap_or_default()
+        });
+        let figure = |report, path: &[&str]| json::number(report, path).unwrap_or(f64::NAN);
+        let seconds = |which| match json::number(&attack, &["lifetime_s", which]) {
             Some(seconds) => format!("{seconds:.3}"),
             None => "-".to_owned(),
         };
-        let answered = object(&attack, "endings")
-            .unwrap_or_default()
-            .replace('"', "")
-            .replace(',', ", ");
+        let answered = json::counts(&attack, "endings");
         table.row(vec![
             recipe.name.clone(),
             format!("{:.3}", figure(&alone, &["latency_ms", "p99"])),
@@ -76,13 +77,6 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
             seconds("p50"),
             seconds("max"),
         ]);
-        eprintln!(
-            "attack on {}:\n  {}\n  {}\n  {}",
-            recipe.name,
-            alone.trim(),
-            attacked.trim(),
-            attack.trim()
-        );
     }
     table.note(format!(
         "{} honest requests over {} s each, from their intended start; the attack opens during the {} s before, and each \

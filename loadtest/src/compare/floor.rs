@@ -3,7 +3,7 @@
 
 use super::recipe::Recipe;
 use super::scenario::Shape;
-use super::table::median;
+use super::table::ratio;
 use super::wire::Wire;
 
 /// What a server's requests cost, round by round.
@@ -14,12 +14,9 @@ pub(crate) struct Cost<'a> {
 }
 
 impl Cost<'_> {
-    /// Against another's: the median of the ratios within each round, for the machine drifts less within a round than over
-    /// the run.
+    /// Against another's.
     pub(crate) fn ratio(self, other: &Cost<'_>) -> f64 {
-        let pairs = self.cpu_micros.iter().zip(other.cpu_micros);
-        let ratios: Vec<f64> = pairs.map(|(own, other)| own / other).collect();
-        median(&ratios).unwrap_or(f64::NAN)
+        ratio(self.cpu_micros, other.cpu_micros)
     }
 
     /// Against the floor of the same kind, if it is in the run.
@@ -116,18 +113,6 @@ mod tests {
         pairs
             .map(|(recipe, cpu_micros)| Cost { recipe, cpu_micros })
             .collect()
-    }
-
-    #[test]
-    fn ratios_are_taken_within_rounds() {
-        let recipes = recipes();
-        let cost = |cpu_micros| Cost {
-            recipe: &recipes[0],
-            cpu_micros,
-        };
-        // The machine became three times slower after the first round; the ratio is still two in most rounds.
-        assert_eq!(cost(&[2.0, 6.0, 9.0]).ratio(&cost(&[1.0, 3.0, 3.0])), 2.0);
-        assert_eq!(cost(&[1.0, 3.0]).ratio(&cost(&[1.0, 3.0])), 1.0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `h2load`: how it is called, and what it printed.
+//! `h2load`: how it is called, and what it printed. It tells no percentiles.
 
 use std::process::{Command, Stdio};
 
@@ -6,15 +6,23 @@ use super::Plan;
 use super::child::pinned_to;
 use super::generator::{Outcome, Target, seconds};
 use super::scenario::Shape;
+use super::wire::Wire;
 
-/// What it must say, or servers were compared that did not do the same.
-const SECURE: &[&str] = &[
+/// What it must say over TLS, or servers were compared that did not do the same.
+const SECURE: [&str; 3] = [
     "TLS Protocol: TLSv1.3",
     "Cipher: TLS_AES_128_GCM_SHA256",
     "Server Temp Key: X25519 253 bits",
-    "Application protocol: h2",
 ];
-const CLEARTEXT: &[&str] = &["Application protocol: h2c"];
+
+/// And what it must say that was spoken.
+fn protocol(wire: Wire) -> &'static str {
+    match wire {
+        Wire::Http1 | Wire::Https1 => "Application protocol: http/1.1",
+        Wire::Http2 => "Application protocol: h2c",
+        Wire::Https2 => "Application protocol: h2",
+    }
+}
 
 /// The command on one core. It sends heads of its own, all alike.
 pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command {
@@ -24,10 +32,15 @@ pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command
         &format!("-c{}", target.shape.connections),
         &format!("-m{}", target.shape.depth),
         &format!("-D{}", target.time.as_secs()),
-        "--npn-list=h2",
     ]);
-    let scheme = target.shape.wire.scheme();
-    command.arg(format!("{scheme}://{}/hello", target.address));
+    command.arg(match target.shape.wire.is_http2() {
+        true => "--npn-list=h2",
+        false => "--h1",
+    });
+    if let Some(socket) = target.socket {
+        command.arg(format!("--base-uri=unix:{}", socket.display()));
+    }
+    command.arg(target.url());
     command.stdout(Stdio::piped());
     command
 }
@@ -45,17 +58,15 @@ pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
     let statuses = after("status codes: ")?;
     let redirects = statuses.split(", ").find_map(|of| of.strip_suffix(" 3xx"));
     let agreed = |said: &&str| text.lines().any(|line| line == *said);
-    let agreement = match shape.wire.is_secure() {
-        true => SECURE,
-        false => CLEARTEXT,
-    };
-    if !agreement.iter().all(agreed) {
+    let is_alike = !shape.wire.is_secure() || SECURE.iter().all(agreed);
+    if !is_alike || !agreed(&protocol(shape.wire)) {
         return None;
     }
     Some(Outcome {
         done: count(" done")?,
         errors: count(" failed")? + count(" timeout")? + redirects?.parse::<u64>().ok()?,
         seconds: finished,
+        times: None,
     })
 }
 
@@ -63,7 +74,6 @@ pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::compare::wire::Wire;
 
     const CLEAN: &str = "starting benchmark...
 TLS Protocol: TLSv1.3
@@ -88,6 +98,7 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
             done: 781_216,
             errors: 0,
             seconds: 1.02,
+            times: None,
         };
         assert_eq!(parse(CLEAN, OVER_TLS), Some(expected));
     }
@@ -121,6 +132,9 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
         assert_eq!(parse(CLEAN, cleartext), None);
         let text = CLEAN.replace("protocol: h2", "protocol: h2c");
         assert!(parse(&text, cleartext).is_some());
+        assert_eq!(parse(&text, Shape::PLAIN), None);
+        let text = CLEAN.replace("protocol: h2", "protocol: http/1.1");
+        assert!(parse(&text, Shape::PLAIN).is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::Plan;
 use super::child::pinned_to;
 use super::generator::{Outcome, Target};
-use super::json::number;
+use super::json;
 use super::scenario::{Shape, Work};
 
 /// Runs it on one core.
@@ -14,7 +14,7 @@ pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command 
     command.args(["--addr", &target.address.to_string(), "--certificate"]);
     command.arg(plan.credentials.certificate());
     command.args(["--threads", &target.shape.connections.to_string()]);
-    command.args(["--time", &format!("{}s", target.time.as_secs())]);
+    command.args(["--time", &format!("{:.3}s", target.time.as_secs_f64())]);
     command.args(["--group", &target.shape.group.to_string()]);
     if target.shape.work == (Work::Handshakes { resumed: true }) {
         command.arg("--resume");
@@ -25,11 +25,13 @@ pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command 
 
 /// What it printed.
 pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
-    let count = |key| number(text, &[key]).map(|number| number as u64);
+    let report = json::read(text)?;
+    let count = |key| json::number(&report, &[key]).map(|number| number as u64);
     Some(Outcome {
         done: count("done")?,
         errors: count("not_resumed")? + count("failed")?,
-        seconds: number(text, &["seconds"])?,
+        seconds: json::number(&report, &["seconds"])?,
+        times: None,
     })
 }
 
@@ -44,6 +46,7 @@ mod tests {
             done: 1234,
             errors: 5,
             seconds: 1.002,
+            times: None,
         };
         assert_eq!(parse(text, Shape::PLAIN), Some(expected));
         assert_eq!(parse("{\"done\":1234}", Shape::PLAIN), None);

@@ -13,7 +13,7 @@ use super::child::{Pinned, pinned_to};
 use super::process_tree::{Memory, memory};
 use super::recipe::Recipe;
 use super::server::Server;
-use super::summary::Column;
+use super::summary::{Column, Held};
 use super::table::Table;
 use super::wire::{Demand, Wire};
 
@@ -24,6 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn measure(
     plan: &Plan,
     recipes: &[Recipe],
+    word: &str,
     connections: usize,
     wire: Wire,
 ) -> Result<(Table, Column), Failure> {
@@ -31,17 +32,20 @@ pub(crate) fn measure(
         wire,
         ..Demand::PLAIN
     };
+    let mut names = recipes.iter();
+    let first = names.find(|recipe| recipe.objection(demand).is_none());
+    let ratio = first.map_or_else(String::new, |first| format!("to {}", first.name));
     let head = [
         "server",
+        &ratio,
         "RSS KiB before",
         "RSS KiB held",
-        "ratio",
         "Pss KiB held",
         "growth, bytes each",
     ];
     let mut table = Table::new(&head);
     let mut first = None;
-    let mut grown = Vec::new();
+    let mut all = Vec::new();
     for recipe in recipes {
         if let Some(objection) = recipe.objection(demand) {
             table.note(format!("{} is left out: {objection}.", recipe.name));
@@ -51,12 +55,16 @@ pub(crate) fn measure(
         let first = *first.get_or_insert(held.rss_kib);
         let growth = held.rss_kib.saturating_sub(before.rss_kib) * 1024;
         let growth = growth as f64 / connections as f64;
-        grown.push((recipe.name.clone(), growth));
+        all.push(Held {
+            name: recipe.name.clone(),
+            rss_kib: held.rss_kib,
+            growth,
+        });
         table.row(vec![
             recipe.name.clone(),
+            format!("{:.3}", held.rss_kib as f64 / first as f64),
             before.rss_kib.to_string(),
             held.rss_kib.to_string(),
-            format!("{:.3}", held.rss_kib as f64 / first as f64),
             held.pss_kib.to_string(),
             format!("{growth:.0}"),
         ]);
@@ -66,7 +74,7 @@ pub(crate) fn measure(
         );
     }
     table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
-    Ok((table, Column::of_idle(connections, wire, grown)))
+    Ok((table, Column::of_idle(word, connections, wire, all)))
 }
 
 fn measure_one(

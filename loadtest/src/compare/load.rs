@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Failure;
 
+use super::engine::Engine;
 use super::floor::{self, Cost};
-use super::generator::{Outcome, Target};
+use super::generator::{Outcome, Target, Times};
 use super::recipe::Recipe;
 use super::scenario::{Scenario, Shape};
 use super::scripts::Scripts;
@@ -16,8 +17,8 @@ use super::summary::Column;
 use super::table::{Table, median};
 use super::{Plan, generator, process_tree};
 
-/// Load before the first round: caches, pools and the branch predictor.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Load before the first round: caches, pools and the branch predictor. Where rounds are shorter, it is one of them.
+const WARM_UP_MAX: Duration = Duration::from_secs(1);
 
 /// How often a round is tried. A machine that stood still, or a `wrk` that was not let in, must not cost the rounds before it.
 const TRIES_MAX: usize = 3;
@@ -39,6 +40,7 @@ struct Rounds {
     /// Share of the server's core that it used.
     busy_percent: Vec<f64>,
     errors: Vec<u64>,
+    times: Vec<Option<Times>>,
 }
 
 /// One server's figures of one round.
@@ -48,10 +50,17 @@ struct Figures {
     per_second: f64,
     busy_percent: f64,
     errors: u64,
+    times: Option<Times>,
 }
 
 /// Measures all servers that can bear this load. A round that fails for good ends it, with the rounds that are whole.
-pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<Measured, Failure> {
+pub(crate) fn measure(
+    plan: &Plan,
+    recipes: &[Recipe],
+    word: &str,
+    shape: Shape,
+) -> Result<Measured, Failure> {
+    let engine = Engine::of(plan, shape)?;
     let (left_out, recipes): (Vec<&Recipe>, Vec<&Recipe>) = recipes
         .iter()
         .partition(|recipe| recipe.objection(shape.demand()).is_some());
@@ -62,13 +71,14 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
         )));
     }
     let scripts = Scripts::write()?;
-    let servers = recipes
+    let mut servers = recipes
         .iter()
         .map(|recipe| Ok(Server::start(recipe, plan, shape.demand())?))
         .collect::<Result<Vec<_>, Failure>>()?;
-    for (server, recipe) in servers.iter().zip(&recipes) {
+    for (server, recipe) in servers.iter_mut().zip(&recipes) {
+        let time = WARM_UP_MAX.min(plan.time);
         retried(&recipe.name, || {
-            load(plan, server, shape, WARM_UP, &scripts)
+            load(plan, server, &recipe.name, shape, time, &scripts)
         })?;
     }
     let mut rounds = vec![Rounds::default(); servers.len()];
@@ -79,7 +89,9 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
         for index in shuffle.order(servers.len()) {
             let name = &recipes[index].name;
             let steal = Steal::read([plan.server_core, plan.client_core]);
-            let tried = retried(name, || one_round(plan, &servers[index], shape, &scripts));
+            let tried = retried(name, || {
+                one_round(plan, &mut servers[index], name, shape, &scripts)
+            });
             let figures = match tried {
                 Ok(figures) => figures,
                 // Without a single whole round there is nothing to tell.
@@ -113,6 +125,10 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
         })
         .collect();
     let mut table = tabulate(shape, &costs, &rounds, &servers);
+    table.note(match engine {
+        Engine::H2load => "Sent by h2load, which tells no percentiles.".to_owned(),
+        engine => format!("Sent by {engine}."),
+    });
     for verdict in floor::verdicts(&costs, shape) {
         table.note(verdict);
     }
@@ -132,7 +148,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], shape: Shape) -> Result<M
         ));
     }
     Ok(Measured {
-        column: Column::of_load(shape, &costs),
+        column: Column::of_load(word, shape, &costs),
         table,
         failure,
     })
@@ -151,7 +167,8 @@ fn retried<T>(name: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Re
 
 fn load(
     plan: &Plan,
-    server: &Server,
+    server: &mut Server,
+    name: &str,
     shape: Shape,
     time: Duration,
     scripts: &Scripts,
@@ -162,15 +179,19 @@ fn load(
     };
     let target = Target {
         address: server.address,
+        socket: server.socket(),
         shape,
         time,
         scripts,
     };
-    let outcome = generator::run(plan, &target, core)?;
+    let outcome = generator::run(plan, &target, core);
+    // What one that has ended did not answer is not the generator's fault, and its CPU time is gone.
+    server.check_alive(name)?;
+    let outcome = outcome?;
     match outcome.done {
         0 => Err(Failure::Run(format!(
-            "{} answered nothing, with {} errors",
-            server.address, outcome.errors
+            "{name} answered nothing, with {} errors",
+            outcome.errors
         ))),
         _ => Ok(outcome),
     }
@@ -178,12 +199,13 @@ fn load(
 
 fn one_round(
     plan: &Plan,
-    server: &Server,
+    server: &mut Server,
+    name: &str,
     shape: Shape,
     scripts: &Scripts,
 ) -> Result<Figures, Failure> {
     let (cpu, start) = (process_tree::cpu_seconds(server.id()), Instant::now());
-    let outcome = load(plan, server, shape, plan.time, scripts)?;
+    let outcome = load(plan, server, name, shape, plan.time, scripts)?;
     let elapsed = start.elapsed().as_secs_f64();
     let cpu = process_tree::cpu_seconds(server.id()) - cpu;
     Ok(Figures {
@@ -191,6 +213,7 @@ fn one_round(
         per_second: outcome.done as f64 / outcome.seconds,
         busy_percent: cpu * 100.0 / elapsed,
         errors: outcome.errors,
+        times: outcome.times,
     })
 }
 
@@ -200,6 +223,13 @@ impl Rounds {
         self.per_second.push(figures.per_second);
         self.busy_percent.push(figures.busy_percent);
         self.errors.push(figures.errors);
+        self.times.push(figures.times);
+    }
+
+    /// The median over the rounds, where the generator told it.
+    fn millis(&self, of: impl Fn(&Times) -> f64) -> String {
+        let told: Vec<f64> = self.times.iter().flatten().map(of).collect();
+        median(&told).map_or_else(|| "-".to_owned(), |millis| format!("{millis:.3}"))
     }
 
     fn truncate(&mut self, rounds: usize) {
@@ -207,19 +237,23 @@ impl Rounds {
         self.per_second.truncate(rounds);
         self.busy_percent.truncate(rounds);
         self.errors.truncate(rounds);
+        self.times.truncate(rounds);
     }
 }
 
 fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
     let unit = shape.unit();
     let (cost_each, pace) = (format!("CPU us/{unit}"), format!("{unit}s/s"));
+    let ratio = format!("to {}", costs[0].recipe.name);
     let head = [
         "server",
+        &ratio,
+        "to its floor",
         &cost_each,
         "least - most",
-        "ratio",
-        "to its floor",
         &pace,
+        "p50 ms",
+        "p99 ms",
         "core busy",
         "errors",
         "RSS KiB",
@@ -236,12 +270,14 @@ fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Serv
         let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
         table.row(vec![
             cost.recipe.name.clone(),
-            format!("{:.3}", middle(&own.cpu_micros)),
-            format!("{least:.3} - {most:.3}"),
             format!("{:.3}", cost.ratio(&costs[0])),
             cost.over_floor(costs)
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
+            format!("{:.3}", middle(&own.cpu_micros)),
+            format!("{least:.3} - {most:.3}"),
             format!("{:.0}", middle(&own.per_second)),
+            own.millis(|times| times.p50_millis),
+            own.millis(|times| times.p99_millis),
             format!("{:.0} %", middle(&own.busy_percent)),
             own.errors.iter().sum::<u64>().to_string(),
             process_tree::memory(servers[index].id())
@@ -289,6 +325,7 @@ mod tests {
             per_second: 2.0,
             busy_percent: 3.0,
             errors,
+            times: None,
         };
         let mut rounds = Rounds::default();
         rounds.push(figures(4));

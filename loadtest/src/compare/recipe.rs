@@ -1,27 +1,21 @@
 //! The servers: how each is started with one worker on one core, and what a reader must know of it. Running one is left to
 //! `server.rs`.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Failure;
 use crate::secure::Group;
 
-use super::Plan;
 use super::child::{pinned_to, program_exists};
+use super::configuration::{self, Place};
+use super::custom::{self, Custom};
+use super::versions;
 use super::wire::{Demand, Wire};
-
-const NGINX_CONFIGURATION: &str = include_str!("../../../bench/rivals/nginx.conf");
-const NGINX_TLS: &str = include_str!("../../../bench/rivals/nginx-tls.conf");
-const H2O_CONFIGURATION: &str = include_str!("../../../bench/rivals/h2o.conf");
-const H2O_SSL: &str = include_str!("../../../bench/rivals/h2o-ssl.conf");
-const RIVALS_LOCK: &str = include_str!("../../../bench/rivals/Cargo.lock");
 
 /// The servers that have a name of their own; `all` stands for the list. The drivers of ours first, then what the sockets cost
 /// without a server, then rivals.
-pub(crate) const BUILT_IN: [&str; 11] = [
+pub(crate) const BUILT_IN: [&str; 12] = [
     "lanner-epoll",
     "lanner-uring",
     "lanner-monoio",
@@ -31,6 +25,7 @@ pub(crate) const BUILT_IN: [&str; 11] = [
     "floor-ring",
     "nginx",
     "h2o",
+    "haproxy",
     "hyper",
     "may-minihttp",
 ];
@@ -71,39 +66,42 @@ enum Kind {
         /// The one that closes connections, if `program` has no word for it.
         closing: Option<PathBuf>,
     },
-    /// With the configuration committed beside this program.
+    /// With the configuration committed in `bench/rivals`.
     Nginx,
     /// Likewise.
     H2o,
+    /// Likewise.
+    Haproxy,
     /// The rival in `bench/rivals/hyper-hello`.
     Hyper { program: PathBuf },
     /// The rival in `bench/rivals/may-hello`.
     May { program: PathBuf },
     /// Anything else.
-    Command {
-        environment: Vec<(String, String)>,
-        words: Vec<String>,
-    },
+    Custom(Custom),
 }
 
 impl Recipe {
     /// Reads `NAME=COMMAND`, or the name of one that is built in.
     pub(crate) fn read(word: &str, programs: &Path) -> Result<Self, Failure> {
-        let recipe = match word.split_once('=') {
-            Some((name, command)) => Self {
-                name: read_name(name)?,
+        match word.split_once('=') {
+            Some((name, command)) => Ok(Self {
+                name: custom::read_name(name)?,
                 waits: None,
-                kind: read_command(command)?,
+                kind: Kind::Custom(Custom::read(command)?),
                 refusals: Vec::new(),
-            },
+            }),
             None => Self::built_in(word, programs).ok_or_else(|| {
+                let names = BUILT_IN.join(", ");
                 Failure::Usage(format!(
-                    "`{word}` is no built-in server; others are written NAME=COMMAND"
+                    "`{word}` is no built-in server (which are {names}); others are written NAME=COMMAND"
                 ))
-            })?,
-        };
-        recipe.check_program()?;
-        Ok(recipe)
+            }),
+        }
+    }
+
+    /// Whether it is ours, with which everything begins.
+    pub(crate) fn is_lanner(&self) -> bool {
+        matches!(self.kind, Kind::Lanner { .. })
     }
 
     /// The floor of its kind: what its sockets would cost without it.
@@ -139,7 +137,8 @@ impl Recipe {
     /// Why it is left out of a scenario, if it is.
     pub(crate) fn objection(&self, demand: Demand) -> Option<String> {
         let is_refused = |(refused, _): &&(Demand, String)| {
-            (refused.wire, refused.group) == (demand.wire, demand.group)
+            (refused.wire, refused.group, refused.on_unix)
+                == (demand.wire, demand.group, demand.on_unix)
         };
         if let Some((_, reason)) = self.refusals.iter().find(is_refused) {
             return Some(reason.clone());
@@ -151,14 +150,14 @@ impl Recipe {
             Kind::May { .. } | Kind::Floor { .. } if demand.wire != Wire::Http1 => {
                 "it speaks HTTP/1.1 in cleartext and nothing else"
             }
-            Kind::Command { environment, words } if demand.wire.is_secure() => {
-                let mut texts = words
-                    .iter()
-                    .chain(environment.iter().map(|(_, value)| value));
-                match texts.any(|text| text.contains("{cert}")) {
-                    true => return None,
-                    false => "its command says nowhere where the certificate goes ({cert})",
-                }
+            Kind::Hyper { .. } | Kind::May { .. } | Kind::Floor { .. } if demand.on_unix => {
+                "it does not listen on unix sockets"
+            }
+            Kind::Custom(custom) if demand.on_unix && !custom.mentions("{socket}") => {
+                "its command says nowhere where its unix socket goes ({socket})"
+            }
+            Kind::Custom(custom) if demand.wire.is_secure() && !custom.mentions("{cert}") => {
+                "its command says nowhere where the certificate goes ({cert})"
             }
             _ => return None,
         };
@@ -189,6 +188,7 @@ impl Recipe {
             }
             "nginx" => (Kind::Nginx, Waits::Epoll),
             "h2o" => (Kind::H2o, Waits::Epoll),
+            "haproxy" => (Kind::Haproxy, Waits::Epoll),
             "hyper" => {
                 let program = rivals.join("hyper-hello");
                 (Kind::Hyper { program }, Waits::Epoll)
@@ -207,87 +207,44 @@ impl Recipe {
         })
     }
 
-    fn check_program(&self) -> Result<(), Failure> {
+    /// What is to be done to have it, where it is not installed or not built.
+    pub(crate) fn absence(&self) -> Option<String> {
         let (program, remedy) = match &self.kind {
             Kind::Lanner { program, .. } => (program, BUILD_LANNER),
             Kind::Floor { program, .. } => (program, BUILD_FLOORS),
             Kind::Hyper { program } | Kind::May { program } => (program, BUILD_RIVALS),
-            Kind::Nginx if !program_exists("nginx") => {
-                (&PathBuf::from("nginx"), "apt-get install nginx")
+            // Each is called as its package is.
+            Kind::Nginx | Kind::H2o | Kind::Haproxy if !program_exists(&self.name) => {
+                return Some(format!(
+                    "it is not installed: apt-get install {}",
+                    self.name
+                ));
             }
-            Kind::H2o if !program_exists("h2o") => (&PathBuf::from("h2o"), "apt-get install h2o"),
-            Kind::Nginx | Kind::H2o | Kind::Command { .. } => return Ok(()),
+            Kind::Nginx | Kind::H2o | Kind::Haproxy | Kind::Custom(_) => return None,
         };
-        if program.is_file() {
-            return Ok(());
-        }
-        Err(Failure::Run(format!(
-            "{}: {} is not there; {remedy}",
-            self.name,
-            program.display()
-        )))
+        (!program.is_file()).then(|| format!("it is not built: {remedy}"))
     }
 
     /// Version and kind of build, for the reader of the tables.
     pub(crate) fn description(&self) -> String {
         match &self.kind {
-            Kind::Lanner { program, driver } => {
-                format!("{}, {driver} driver, one worker", program.display())
-            }
-            Kind::Nginx => {
-                // Both print to standard error.
-                let version = Command::new("nginx").arg("-V").output();
-                let text = version
-                    .map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
-                    .unwrap_or_default();
-                let optimised = text.split([' ', '\'']).rfind(|word| word.starts_with("-O"));
-                let version = text
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_start_matches("nginx version: ");
-                format!(
-                    "{version}, built {}",
-                    optimised.unwrap_or("with unknown flags")
-                )
-            }
-            Kind::H2o => {
-                let version = Command::new("h2o").arg("--version").output();
-                let text = version
-                    .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-                    .unwrap_or_default();
-                let lines: Vec<&str> = text.lines().take(2).collect();
-                format!("{}, as packaged, one thread", lines.join(", "))
-            }
+            Kind::Lanner { program, driver } => versions::lanner(program, driver),
+            Kind::Nginx => versions::nginx(),
+            Kind::H2o => versions::h2o(),
+            Kind::Haproxy => versions::haproxy(),
             Kind::Floor { .. } => {
                 "no parser, no limits: canned bytes for every end of a head".to_owned()
             }
-            Kind::Hyper { .. } => format!(
-                "hyper {} on tokio {} (h2 {}, rustls {}), one current-thread runtime, pipeline_flush, our release profile",
-                locked_version("hyper"),
-                locked_version("tokio"),
-                locked_version("h2"),
-                locked_version("rustls"),
-            ),
-            Kind::May { .. } => format!(
-                "may_minihttp {} on may {}, one worker, mimalloc, our release profile",
-                locked_version("may_minihttp"),
-                locked_version("may"),
-            ),
-            Kind::Command { words, .. } => format!("`{}`", words.join(" ")),
+            Kind::Hyper { .. } => versions::hyper(),
+            Kind::May { .. } => versions::may(),
+            Kind::Custom(custom) => custom.to_string(),
         }
     }
 
-    /// The command that starts it, with `directory` for its files, to speak what is demanded.
-    pub(crate) fn command(
-        &self,
-        plan: &Plan,
-        port: u16,
-        directory: &Path,
-        demand: Demand,
-    ) -> Result<Command, Failure> {
-        let (wire, credentials) = (demand.wire, &plan.credentials);
-        let unconfigured = |program: &Path| unconfigured(plan.server_core, program);
+    /// The command that starts it on one core, to do there what is demanded.
+    pub(crate) fn command(&self, core: usize, place: &Place<'_>) -> Result<Command, Failure> {
+        let (port, wire, credentials) = (place.port, place.demand.wire, place.credentials);
+        let unconfigured = |program: &Path| unconfigured(core, program);
         let mut command;
         match &self.kind {
             Kind::Lanner { program, driver } => {
@@ -295,29 +252,37 @@ impl Recipe {
                 command
                     .env("LANNER_DRIVER", driver)
                     .env("LANNER_WORKERS", "1");
-                let scheme = wire.scheme();
-                command.env("LANNER_LISTEN", format!("{scheme}://127.0.0.1:{port}"));
+                let listen = match place.demand.on_unix {
+                    true => format!("unix:{}", place.socket().display()),
+                    false => format!("{}://127.0.0.1:{port}", wire.scheme()),
+                };
+                command.env("LANNER_LISTEN", listen);
                 if wire.is_secure() {
                     command.env("LANNER_TLS_CERT", credentials.certificate());
                     command.env("LANNER_TLS_KEY", credentials.key());
                 }
             }
             Kind::Nginx => {
+                let path =
+                    configuration::nginx(place).map_err(Failure::of("nginx's configuration"))?;
                 command = unconfigured(Path::new("nginx"));
-                let path = write_nginx(plan, port, directory, wire)
-                    .map_err(Failure::of("nginx's configuration"))?;
                 command.arg("-c").arg(path);
             }
             Kind::H2o => {
+                let path = configuration::h2o(place).map_err(Failure::of("h2o's configuration"))?;
                 command = unconfigured(Path::new("h2o"));
-                let path = write_h2o(plan, port, directory, wire)
-                    .map_err(Failure::of("h2o's configuration"))?;
                 command.arg("-c").arg(path);
                 credentials.bind(&mut command);
             }
+            Kind::Haproxy => {
+                let path = configuration::haproxy(place)
+                    .map_err(Failure::of("haproxy's configuration"))?;
+                command = unconfigured(Path::new("haproxy"));
+                command.args(["-db", "-f"]).arg(path);
+            }
             Kind::Floor { program, closing } => {
                 // A floor does not read that it is to close.
-                let (program, words) = match (demand.closes, closing) {
+                let (program, words) = match (place.demand.closes, closing) {
                     (false, _) => (program, None),
                     (true, Some(program)) => (program, None),
                     (true, None) => (program, Some("close")),
@@ -343,68 +308,10 @@ impl Recipe {
                 command = unconfigured(program);
                 command.arg(port.to_string());
             }
-            Kind::Command { environment, words } => {
-                let fill = |word: &str| {
-                    word.replace("{port}", &port.to_string())
-                        .replace("{scheme}", wire.scheme())
-                        .replace("{cert}", &credentials.certificate().display().to_string())
-                        .replace("{key}", &credentials.key().display().to_string())
-                };
-                command = unconfigured(Path::new(&fill(&words[0])));
-                command.args(words[1..].iter().map(|word| fill(word)));
-                command.envs(environment.iter().map(|(name, value)| (name, fill(value))));
-            }
+            Kind::Custom(custom) => command = custom.command(place, unconfigured),
         }
         Ok(command)
     }
-}
-
-/// nginx has a port for each of the two it can speak in cleartext, and one for both over TLS.
-fn write_nginx(plan: &Plan, port: u16, directory: &Path, wire: Wire) -> io::Result<PathBuf> {
-    let (speech, tls) = match wire {
-        Wire::Http1 => ("", String::new()),
-        Wire::Http2 => ("http2", String::new()),
-        Wire::Https1 | Wire::Https2 => {
-            let path = directory.join("nginx-tls.conf");
-            fs::write(&path, plan.credentials.fill(NGINX_TLS))?;
-            ("ssl http2", format!("include {};", path.display()))
-        }
-    };
-    let text = NGINX_CONFIGURATION
-        .replace("@port@", &port.to_string())
-        .replace("@directory@", &directory.display().to_string())
-        .replace("@speech@", speech)
-        .replace("@tls@", &tls);
-    let path = directory.join("nginx.conf");
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-/// h2o listens for both in cleartext.
-fn write_h2o(plan: &Plan, port: u16, directory: &Path, wire: Wire) -> io::Result<PathBuf> {
-    fs::write(directory.join("hello"), "Hello, World!")?;
-    let ssl = match wire.is_secure() {
-        true => plan.credentials.fill(H2O_SSL),
-        false => String::new(),
-    };
-    let text = H2O_CONFIGURATION
-        .replace("@port@", &port.to_string())
-        .replace("@directory@", &directory.display().to_string())
-        // The comment above speaks of it too.
-        .replace("\n@ssl@\n", &format!("\n{ssl}\n"));
-    let path = directory.join("h2o.conf");
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-fn read_name(name: &str) -> Result<String, Failure> {
-    let legal = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    if name.is_empty() || !name.chars().all(legal) || name.starts_with('.') {
-        return Err(Failure::Usage(format!(
-            "`{name}`: a server's name is made of letters, digits, - _ and ."
-        )));
-    }
-    Ok(name.to_owned())
 }
 
 /// A pinned command that inherits none of our own knobs: a forgotten variable must not decide a comparison.
@@ -418,79 +325,18 @@ fn unconfigured(core: usize, program: impl AsRef<Path>) -> Command {
     command
 }
 
-fn read_command(command: &str) -> Result<Kind, Failure> {
-    let mut environment = Vec::new();
-    let mut words = command.split_ascii_whitespace().peekable();
-    while let Some((name, value)) = words.peek().and_then(|word| word.split_once('=')) {
-        let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(legal) {
-            break;
-        }
-        environment.push((name.to_owned(), value.to_owned()));
-        words.next();
-    }
-    let words: Vec<String> = words.map(str::to_owned).collect();
-    let mentions_port = |text: &String| text.contains("{port}");
-    if words.is_empty() {
-        return Err(Failure::Usage(format!(
-            "`{command}`: there is no program to start"
-        )));
-    }
-    if !words
-        .iter()
-        .chain(environment.iter().map(|(_, value)| value))
-        .any(mentions_port)
-    {
-        return Err(Failure::Usage(format!(
-            "`{command}`: {{port}} must stand where the server is told its port"
-        )));
-    }
-    Ok(Kind::Command { environment, words })
-}
-
-/// The version of a rival's package.
-fn locked_version(package: &str) -> &'static str {
-    version_in(RIVALS_LOCK, package).unwrap_or("of unknown version")
-}
-
-/// The version of a package in a lock file.
-fn version_in<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
-    let name = format!("name = \"{package}\"\nversion = \"");
-    let rest = &lock[lock.find(&name)? + name.len()..];
-    rest.split_once('"').map(|(version, _)| version)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::arguments::Invocation;
+    use std::fs;
 
     use super::*;
+    use crate::compare::Plan;
+    use crate::compare::command::plan_of;
     use crate::compare::directory::Directory;
 
     fn read(word: &str) -> Result<Recipe, String> {
         Recipe::read(word, Path::new("/nowhere")).map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn a_command_is_words_after_its_environment() {
-        let recipe = read("old=RUST_LOG=off P=h:{port} ./server --port={port} a=b").unwrap();
-        let environment = vec![
-            ("RUST_LOG".to_owned(), "off".to_owned()),
-            ("P".to_owned(), "h:{port}".to_owned()),
-        ];
-        let words = ["./server", "--port={port}", "a=b"]
-            .map(str::to_owned)
-            .to_vec();
-        assert_eq!(
-            recipe,
-            Recipe {
-                name: "old".to_owned(),
-                waits: None,
-                kind: Kind::Command { environment, words },
-                refusals: Vec::new(),
-            }
-        );
     }
 
     #[test]
@@ -502,15 +348,32 @@ mod tests {
             ("..=x {port}", "a server's name"),
             ("x=", "no program"),
             ("x=PORT={port}", "no program"),
-            ("x=server 8080", "{port} must stand"),
+            ("x=sh 8080", "{port} must stand"),
+            ("x=no-such-server {port}", "no program no-such-server"),
+        ] {
+            let error = read(word).unwrap_err();
+            assert!(error.contains(said), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_says_how_one_gets_it() {
+        for (name, said) in [
             ("lanner-epoll", "cargo build --release --bin lanner"),
             ("hyper", "--manifest-path bench/rivals/Cargo.toml"),
             ("may-minihttp", "--manifest-path bench/rivals/Cargo.toml"),
             ("floor-ring", "cargo build --release -p lanner-bench"),
         ] {
-            let error = read(word).unwrap_err();
-            assert!(error.contains(said), "{word}: {error}");
+            let absence = read(name).unwrap().absence().unwrap();
+            assert!(absence.contains(said), "{name}: {absence}");
         }
+        for name in ["nginx", "h2o", "haproxy"] {
+            let expected = format!("it is not installed: apt-get install {name}");
+            let absence = read(name).unwrap().absence();
+            let expected = (!program_exists(name)).then_some(expected);
+            assert_eq!(absence, expected);
+        }
+        assert_eq!(read("x=sh {port}").unwrap().absence(), None);
     }
 
     #[test]
@@ -527,14 +390,16 @@ mod tests {
             "floor-epoll",
             "floor-epoll",
             "floor-epoll",
+            "floor-epoll",
         ]) {
             let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
             assert_eq!((recipe.name.as_str(), recipe.floor()), (name, Some(floor)));
             assert_eq!(recipe.is_floor(), name.starts_with("floor"));
             let is_ours = name.starts_with("lanner");
+            assert_eq!(recipe.is_lanner(), is_ours);
             assert_eq!(recipe.may_refuse(Demand::PLAIN), is_ours);
         }
-        assert_eq!(read("x=./server {port}").unwrap().floor(), None);
+        assert_eq!(read("x=sh {port}").unwrap().floor(), None);
     }
 
     fn left_out(demand: Demand) -> Vec<&'static str> {
@@ -566,14 +431,23 @@ mod tests {
             let expected = ["floor-epoll", "floor-ring", "may-minihttp"];
             assert_eq!(left_out(demand), expected);
         }
+        let on_unix = Demand {
+            on_unix: true,
+            ..Demand::PLAIN
+        };
+        let expected = ["floor-epoll", "floor-ring", "hyper", "may-minihttp"];
+        assert_eq!(left_out(on_unix), expected);
+        let custom = |word| read(word).unwrap().objection(on_unix);
+        assert!(custom("x=sh {port}").unwrap().contains("{socket}"));
+        assert_eq!(custom("x=sh {port} {socket}"), None);
     }
 
     #[test]
     fn a_command_is_asked_for_tls_where_it_takes_a_certificate() {
         for (word, takes) in [
-            ("x=server {port}", false),
-            ("x=server {port} {cert} {key}", true),
-            ("x=CERT={cert} server {port}", true),
+            ("x=sh {port}", false),
+            ("x=sh {port} {cert} {key}", true),
+            ("x=CERT={cert} sh {port}", true),
         ] {
             let recipe = read(word).unwrap();
             assert_eq!(recipe.objection(SECURE).is_none(), takes, "{word}");
@@ -581,56 +455,79 @@ mod tests {
         }
     }
 
-    /// The plan of a command line without flags.
-    fn plan() -> Plan {
-        match crate::compare::PROGRAM.read([]).unwrap() {
-            Invocation::Run(arguments) => crate::compare::read_plan(&arguments).unwrap(),
-            Invocation::Help(text) => panic!("{text}"),
-        }
-    }
-
     /// What a server is told: the words, its own environment, and its files.
-    fn told(plan: &Plan, name: &str, wire: Wire) -> String {
+    fn told(plan: &Plan, name: &str, demand: Demand) -> String {
         let directory = Directory::make("told").unwrap();
         let recipe = Recipe::built_in(name, Path::new("/nowhere")).unwrap();
-        let demand = Demand {
-            wire,
-            ..Demand::PLAIN
+        let place = Place {
+            port: 4711,
+            directory: directory.path(),
+            demand,
+            credentials: &plan.credentials,
         };
-        let command = recipe.command(plan, 4711, directory.path(), demand);
-        let mut told = format!("{:?}", command.unwrap());
+        let mut told = format!("{:?}\n", recipe.command(0, &place).unwrap());
         for file in fs::read_dir(directory.path()).unwrap() {
             told += &fs::read_to_string(file.unwrap().path()).unwrap();
         }
+        let mut lines = told.lines().map(str::trim_start);
+        let blank = lines.find(|line| !line.starts_with('#') && line.contains('@'));
+        // `unix@` is HAProxy's own.
+        let blank = blank.filter(|line| !line.contains("bind unix@"));
+        assert_eq!(blank, None, "{name} {demand:?}");
         told
     }
 
     #[test]
     fn every_server_is_told_its_port_and_over_tls_its_certificate() {
-        let plan = plan();
+        let plan = plan_of(&[]);
         let certificate = plan.credentials.certificate().display().to_string();
         let key = plan.credentials.key().display().to_string();
         for wire in [Wire::Http1, Wire::Http2, Wire::Https1, Wire::Https2] {
-            for name in ["lanner-epoll", "nginx", "h2o", "hyper"] {
-                let told = told(&plan, name, wire);
+            let demand = Demand {
+                wire,
+                ..Demand::PLAIN
+            };
+            for name in ["lanner-epoll", "nginx", "h2o", "hyper", "haproxy"] {
+                let told = told(&plan, name, demand);
                 assert!(told.contains("4711"), "{told}");
-                let mut lines = told.lines().map(str::trim_start);
-                let blank = lines.find(|line| !line.starts_with('#') && line.contains('@'));
-                assert_eq!(blank, None, "{name} {wire:?}");
-                let secure = told.contains(&certificate) && told.contains(&key);
+                let paths = told.contains(&certificate) && told.contains(&key);
+                let both = told.contains("-----BEGIN CERT") && told.contains("PRIVATE KEY");
+                let secure = if name == "haproxy" { both } else { paths };
                 assert_eq!(secure, wire.is_secure(), "{name} {wire:?}: {told}");
             }
         }
     }
 
     #[test]
+    fn a_server_on_a_unix_socket_is_told_of_no_port_that_it_would_listen_on() {
+        let plan = plan_of(&[]);
+        let demand = Demand {
+            on_unix: true,
+            ..Demand::PLAIN
+        };
+        for name in ["lanner-epoll", "nginx", "h2o", "haproxy"] {
+            let told = told(&plan, name, demand);
+            assert!(told.contains("/socket"), "{told}");
+            let mut lines = told.lines().map(str::trim_start);
+            let is_told = |line: &&str| !line.starts_with('#') && !line.starts_with("proxy_pass");
+            let port = lines.find(|line| is_told(line) && line.contains("4711"));
+            assert_eq!(port, None, "{told}");
+        }
+    }
+
+    #[test]
     fn a_command_of_ones_own_is_filled_in() {
-        let plan = plan();
-        let recipe = read("x=URL={scheme}://h:{port} server {cert} {key}").unwrap();
-        let command = recipe.command(&plan, 4711, Path::new("/nowhere"), SECURE);
-        let said = format!("{:?}", command.unwrap());
+        let plan = plan_of(&[]);
+        let recipe = read("x=URL={scheme}://h:{port} sh {cert} {key} {socket}").unwrap();
+        let place = Place {
+            port: 4711,
+            directory: Path::new("/nowhere"),
+            demand: SECURE,
+            credentials: &plan.credentials,
+        };
+        let said = format!("{:?}", recipe.command(0, &place).unwrap());
         let (certificate, key) = (plan.credentials.certificate(), plan.credentials.key());
-        let words = format!("\"server\" {certificate:?} {key:?}");
+        let words = format!("\"sh\" {certificate:?} {key:?} \"/nowhere/socket\"");
         assert!(said.contains(&words), "{said}");
         assert!(said.contains("URL=\"https://h:4711\""), "{said}");
     }
@@ -647,16 +544,5 @@ mod tests {
         assert_eq!(recipe.objection(new).as_deref(), Some("too old"));
         assert!(recipe.objection(SECURE).is_none());
         assert_eq!(recipe.refusals().count(), 1);
-    }
-
-    #[test]
-    fn a_locked_version_is_found_by_the_whole_name() {
-        let lock =
-            "name = \"hyper-util\"\nversion = \"0.1\"\n\nname = \"hyper\"\nversion = \"1.12.0\"\n";
-        assert_eq!(version_in(lock, "hyper"), Some("1.12.0"));
-        assert_eq!(version_in(lock, "tokio"), None);
-        for rival in ["hyper", "tokio", "h2", "rustls", "may", "may_minihttp"] {
-            assert!(version_in(RIVALS_LOCK, rival).is_some(), "{rival}");
-        }
     }
 }

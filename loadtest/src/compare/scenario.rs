@@ -7,7 +7,45 @@ use crate::secure::Group;
 
 use super::Plan;
 use super::child::program_exists;
+use super::engine::Engine;
 use super::wire::{Demand, Wire};
+
+/// Those that have a name of their own, and the shorter or longer one that they stand for; `all` stands for the list.
+pub(crate) const NAMED: [(&str, &str); 13] = [
+    ("plain", "c64"),
+    ("1000", "c1000"),
+    ("8000", "c8000"),
+    ("pipelined", "x16"),
+    ("close", "close"),
+    ("unix", "unix64"),
+    ("tls", "https64"),
+    ("tls-handshake", "handshake"),
+    ("tls-resumed", "resumed"),
+    ("h2c", "h2c-16x32"),
+    ("h2", "h2-tls-16x32"),
+    ("idle8000", "idle8000"),
+    ("idle-tls8000", "idle-tls8000"),
+];
+
+/// Reads a list of names; in it, each is called as it was asked for.
+pub(crate) fn read_list(list: &str) -> Result<Vec<(String, Scenario)>, Failure> {
+    let mut read: Vec<(String, Scenario)> = Vec::new();
+    for word in list.split(',') {
+        let words = match word {
+            "all" => NAMED.map(|(name, _)| name).to_vec(),
+            word => vec![word],
+        };
+        for word in words {
+            let scenario = Scenario::read(word)?;
+            if read.iter().any(|(_, earlier)| *earlier == scenario) {
+                let text = format!("--scenarios: `{word}` is what another one is already");
+                return Err(Failure::Usage(text));
+            }
+            read.push((word.to_owned(), scenario));
+        }
+    }
+    Ok(read)
+}
 
 /// One measurement of all servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +68,8 @@ pub(crate) struct Shape {
     pub(crate) close: bool,
     /// Whether the load runs on the server's core, as where every core serves.
     pub(crate) shares_core: bool,
+    /// Whether it goes over a unix socket.
+    pub(crate) on_unix: bool,
     pub(crate) wire: Wire,
     /// The key exchange, where there is TLS.
     pub(crate) group: Group,
@@ -53,6 +93,7 @@ impl Shape {
         depth: 1,
         close: false,
         shares_core: false,
+        on_unix: false,
         wire: Wire::Http1,
         group: Group::X25519,
         work: Work::Requests,
@@ -71,6 +112,7 @@ impl Shape {
         Demand {
             wire: self.wire,
             closes: self.close,
+            on_unix: self.on_unix,
             group: self.group,
         }
     }
@@ -94,6 +136,14 @@ pub(crate) enum Part {
 impl Scenario {
     /// Reads its name.
     pub(crate) fn read(word: &str) -> Result<Self, Failure> {
+        let kind = word.split('-').next();
+        if matches!(kind, Some("static" | "proxy")) {
+            return Err(Failure::Usage(format!(
+                "--scenarios: `{word}`: lanner does not serve that yet"
+            )));
+        }
+        let named = NAMED.iter().find(|(name, _)| *name == word);
+        let word = named.map_or(word, |(_, other)| other);
         let plain = Shape::PLAIN;
         let handshakes = Shape::HANDSHAKES;
         let idle = |connections, wire| Self::Idle { connections, wire };
@@ -162,12 +212,17 @@ impl Scenario {
             shares_core: true,
             ..plain
         };
+        let on_unix = Shape {
+            on_unix: true,
+            ..plain
+        };
         let secure = Shape {
             wire: Wire::Https1,
             ..plain
         };
         match word {
             "c" => load(count(number, 100_000), plain),
+            "unix" => load(count(number, 100_000), on_unix),
             "same" => load(count(number, 100_000), shares_core),
             "https" => load(count(number, 100_000), secure),
             "x" => count(number, 1024).map(|depth| Self::Load(Shape { depth, ..plain })),
@@ -206,23 +261,19 @@ impl Scenario {
         if self.demand().wire != Wire::Http1 {
             programs.push(("curl", "curl"));
         }
-        let (own, build): (&[&str], _) = match self {
-            Self::Load(Shape {
-                work: Work::Handshakes { .. },
-                ..
-            }) => (&["handshakes"], "lanner-loadtest"),
+        let own: Vec<&str> = match self {
             Self::Load(shape) => {
-                programs.push(match shape.wire.is_http2() {
-                    true => ("h2load", "nghttp2-client"),
-                    false => ("wrk", "wrk"),
-                });
-                (&[], "lanner-loadtest")
+                let engine = Engine::of(plan, shape)?;
+                if let Some(package) = engine.package() {
+                    programs.push((engine.name(), package));
+                }
+                engine.own_program().into_iter().collect()
             }
             Self::Idle {
                 wire: Wire::Http1, ..
-            } => (&["idle"], "lanner-loadtest"),
-            Self::Idle { .. } => (&["hold"], "lanner-loadtest"),
-            Self::Attack(_) => (&["slowloris", "honest"], "lanner-loadtest"),
+            } => vec!["idle"],
+            Self::Idle { .. } => vec!["hold"],
+            Self::Attack(_) => vec!["slowloris", "honest"],
         };
         for (name, package) in programs {
             if !program_exists(name) {
@@ -234,7 +285,7 @@ impl Scenario {
             let path = plan.programs.join(name);
             if !path.is_file() {
                 return Err(Failure::Run(format!(
-                    "{} is not there: cargo build --release -p {build}",
+                    "{} is not there: cargo build --release -p lanner-loadtest",
                     path.display()
                 )));
             }
@@ -295,6 +346,11 @@ impl fmt::Display for Scenario {
                     "{connections} connections, load on the servers' core"
                 )
             }
+            Self::Load(Shape {
+                connections,
+                on_unix: true,
+                ..
+            }) => write!(formatter, "{connections} connections over a unix socket"),
             Self::Load(Shape {
                 connections,
                 depth: 1,
@@ -380,9 +436,55 @@ mod tests {
             ("resumed", handshakes(true, Group::X25519)),
             ("slowloris", Scenario::Attack(Part::Head)),
             ("slowloris-body", Scenario::Attack(Part::Body)),
+            (
+                "unix9",
+                Scenario::Load(Shape {
+                    connections: 9,
+                    on_unix: true,
+                    ..plain
+                }),
+            ),
+            ("plain", Scenario::Load(plain)),
+            ("pipelined", Scenario::Load(Shape { depth: 16, ..plain })),
+            ("tls", streams(64, 1, Wire::Https1)),
+            ("tls-handshake", handshakes(false, Group::X25519)),
+            ("h2c", streams(16, 32, Wire::Http2)),
+            ("h2", streams(16, 32, Wire::Https2)),
+            (
+                "8000",
+                Scenario::Load(Shape {
+                    connections: 8000,
+                    ..plain
+                }),
+            ),
+            ("idle8000", idle(8000, Wire::Http1)),
         ] {
             assert_eq!(Scenario::read(word).unwrap(), scenario, "{word}");
         }
+    }
+
+    #[test]
+    fn a_list_keeps_the_names_it_was_given_and_all_is_every_named_one() {
+        let names = |list| {
+            let read = read_list(list).map_err(|failure| failure.to_string())?;
+            Ok::<Vec<_>, String>(read.into_iter().map(|(name, _)| name).collect())
+        };
+        assert_eq!(names("x16,plain").unwrap(), ["x16", "plain"]);
+        assert_eq!(names("all").unwrap(), NAMED.map(|(name, _)| name));
+        let error = names("c64,plain").unwrap_err();
+        assert!(error.contains("`plain` is what another"), "{error}");
+        assert!(names("plain,").unwrap_err().contains("`` is no scenario"));
+    }
+
+    #[test]
+    fn what_lanner_does_not_serve_yet_is_refused_as_that() {
+        for word in ["static", "static-1k", "static-10m", "proxy", "proxy-1k"] {
+            let error = Scenario::read(word).unwrap_err().to_string();
+            let said = format!("`{word}`: lanner does not serve that yet");
+            assert!(error.contains(&said), "{error}");
+        }
+        let error = Scenario::read("statics").unwrap_err().to_string();
+        assert!(error.contains("is no scenario"), "{error}");
     }
 
     #[test]
@@ -409,6 +511,8 @@ mod tests {
             "https",
             "handshake9",
             "idle-x9",
+            "unix0",
+            "9000",
         ] {
             let error = Scenario::read(word).unwrap_err().to_string();
             assert!(error.contains(&format!("`{word}`")), "{error}");

@@ -1,8 +1,10 @@
 //! A server that runs: how one knows that it answers, and how it is stopped.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use crate::secure::{Client, Group, Wishes};
 
 use super::Plan;
 use super::child::Pinned;
+use super::configuration::Place;
 use super::curl;
 use super::directory::Directory;
 use super::recipe::Recipe;
@@ -33,6 +36,8 @@ pub(crate) struct Server {
     process: Pinned,
     directory: Directory,
     pub(crate) address: SocketAddr,
+    /// Where it listens instead.
+    socket: Option<PathBuf>,
 }
 
 /// Why there is no server.
@@ -65,7 +70,14 @@ impl Server {
         let directory = Directory::make(&recipe.name)
             .map_err(Failure::of("the directory for a server's files"))?;
         let port = free_port().map_err(Failure::of("finding a free port"))?;
-        let mut command = recipe.command(plan, port, directory.path(), demand)?;
+        let place = Place {
+            port,
+            directory: directory.path(),
+            demand,
+            credentials: &plan.credentials,
+        };
+        let mut command = recipe.command(plan.server_core, &place)?;
+        let socket = demand.on_unix.then(|| place.socket());
         let log = directory.path().join("log");
         let log_file = fs::File::create(&log).map_err(Failure::of("a server's log"))?;
         let log_file_too = log_file
@@ -76,6 +88,7 @@ impl Server {
             process: Pinned::start(&recipe.name, &mut command)?,
             directory,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            socket,
         };
         match server.wait_until_it_answers(plan, demand) {
             Ok(()) => {}
@@ -123,17 +136,36 @@ impl Server {
         self.process.id()
     }
 
+    /// Where to connect instead of to the address, if it listens there.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// That it has not ended meanwhile, for what was measured then is nothing.
+    pub(crate) fn check_alive(&mut self, name: &str) -> Result<(), Failure> {
+        let Ok(Some(status)) = self.process.child.try_wait() else {
+            return Ok(());
+        };
+        let log = self.directory.path().join("log");
+        let said = fs::read_to_string(log).unwrap_or_default();
+        let text = format!(
+            "{name} ended under the load, with {status}\n{}",
+            said.trim()
+        );
+        Err(Failure::Run(text.trim_end().to_owned()))
+    }
+
     fn wait_until_it_answers(&mut self, plan: &Plan, demand: Demand) -> Result<(), String> {
         let until = Instant::now() + START_TIMEOUT;
         loop {
             if let Ok(Some(status)) = self.process.child.try_wait() {
                 return Err(format!("ended at once with {status}"));
             }
-            match TcpStream::connect_timeout(&self.address, ANSWER_TIMEOUT) {
-                Ok(stream) => {
+            match Link::open(self.address, self.socket()) {
+                Ok(link) => {
                     let check = match (demand.wire, demand.closes) {
-                        (Wire::Http1, false) => check_answers(stream, self.address),
-                        (Wire::Http1, true) => check_close(stream, self.address),
+                        (Wire::Http1, false) => check_answers(link, self.address),
+                        (Wire::Http1, true) => check_close(link, self.address),
                         _ => self.check_with_curl(plan, demand.wire),
                     };
                     return check.map_err(|error| format!("/hello: {error}"));
@@ -156,7 +188,7 @@ impl Server {
     }
 
     /// That it has another key exchange than the one that all have.
-    fn check_group(&self, plan: &Plan, demand: Demand) -> std::io::Result<()> {
+    fn check_group(&self, plan: &Plan, demand: Demand) -> io::Result<()> {
         if demand.group == Group::X25519 {
             return Ok(());
         }
@@ -170,11 +202,56 @@ impl Server {
     }
 }
 
+/// A connection in cleartext, on which nothing is waited for in vain.
+enum Link {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Link {
+    fn open(address: SocketAddr, socket: Option<&Path>) -> io::Result<Self> {
+        match socket {
+            None => {
+                let stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
+                stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                Ok(Self::Tcp(stream))
+            }
+            Some(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                Ok(Self::Unix(stream))
+            }
+        }
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(bytes),
+            Self::Unix(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            Self::Unix(stream) => stream.flush(),
+        }
+    }
+}
+
 /// Two requests on one connection, then two in one write: all must be answered alike, or the figures compare nothing.
-fn check_answers(mut stream: TcpStream, address: SocketAddr) -> Result<(), String> {
-    stream
-        .set_read_timeout(Some(ANSWER_TIMEOUT))
-        .map_err(|error| error.to_string())?;
+fn check_answers(mut stream: impl Read + Write, address: SocketAddr) -> Result<(), String> {
     let request = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n");
     for (requests, answers) in [
         (request.clone(), 1),
@@ -190,7 +267,12 @@ fn check_answers(mut stream: TcpStream, address: SocketAddr) -> Result<(), Strin
             match stream.read(&mut bytes) {
                 Ok(0) => return Err(format!("the connection ended after {text:?}")),
                 Ok(count) => text.push_str(&String::from_utf8_lossy(&bytes[..count])),
-                Err(error) => return Err(format!("{error} after {text:?}")),
+                Err(error) => {
+                    let within = format!("within {} s", ANSWER_TIMEOUT.as_secs());
+                    return Err(format!(
+                        "expected 200 and `Hello, World!` {within}, not {text:?} ({error})"
+                    ));
+                }
             }
         }
         for answer in text.split_inclusive("Hello, World!") {
@@ -201,12 +283,11 @@ fn check_answers(mut stream: TcpStream, address: SocketAddr) -> Result<(), Strin
 }
 
 /// One request that asks for the end: the answer, and then the end.
-fn check_close(mut stream: TcpStream, address: SocketAddr) -> Result<(), String> {
+fn check_close(mut stream: impl Read + Write, address: SocketAddr) -> Result<(), String> {
     let request = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let mut text = String::new();
     stream
-        .set_read_timeout(Some(ANSWER_TIMEOUT))
-        .and_then(|()| stream.write_all(request.as_bytes()))
+        .write_all(request.as_bytes())
         .and_then(|()| stream.read_to_string(&mut text))
         .map_err(|error| format!("{error} after {text:?}"))?;
     check_answer(&text, HTTP1)
@@ -233,7 +314,7 @@ fn check_answer(answer: &str, start: &str) -> Result<(), String> {
 }
 
 /// A port that was free just now. Another process may take it first; then the server says so and the run ends.
-fn free_port() -> std::io::Result<u16> {
+fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())
@@ -247,7 +328,7 @@ mod tests {
     const RIGHT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 13\r\nDate: x\r\n\r\nHello, World!";
 
     /// Accepts one connection, sends this for the first bytes it reads, and keeps the connection for a while or not.
-    fn server(answer: &'static str, keeps: bool) -> (TcpStream, SocketAddr) {
+    fn server(answer: &'static str, keeps: bool) -> (Link, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -257,7 +338,7 @@ mod tests {
             // Until the peer ends it.
             while keeps && stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
         });
-        (TcpStream::connect(address).unwrap(), address)
+        (Link::open(address, None).unwrap(), address)
     }
 
     #[test]

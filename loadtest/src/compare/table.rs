@@ -85,6 +85,14 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     })
 }
 
+/// One series against another: the median of the ratios within each round, for the machine drifts less within a round than over
+/// the run. Not a number of nothing.
+pub(crate) fn ratio(own: &[f64], other: &[f64]) -> f64 {
+    let pairs = own.iter().zip(other);
+    let ratios: Vec<f64> = pairs.map(|(own, other)| own / other).collect();
+    median(&ratios).unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +103,14 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median(&[9.0, 1.0, 5.0, 2.0]), Some(3.5));
+    }
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        // The machine became three times slower after the first round; the ratio is still two in most rounds.
+        assert_eq!(ratio(&[2.0, 6.0, 9.0], &[1.0, 3.0, 3.0]), 2.0);
+        assert_eq!(ratio(&[1.0, 3.0], &[1.0, 3.0]), 1.0);
+        assert!(ratio(&[], &[1.0]).is_nan());
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) struct Demand {
     pub(crate) wire: Wire,
     /// Whether it is to close connections when asked.
     pub(crate) closes: bool,
+    /// Whether it is to listen on a unix socket.
+    pub(crate) on_unix: bool,
     /// The key exchange, where there is TLS.
     pub(crate) group: Group,
 }
@@ -57,6 +59,7 @@ impl Demand {
     pub(crate) const PLAIN: Self = Self {
         wire: Wire::Http1,
         closes: false,
+        on_unix: false,
         group: Group::X25519,
     };
 }

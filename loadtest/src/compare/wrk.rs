@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::Plan;
 use super::child::pinned_to;
-use super::generator::{Outcome, Target, seconds};
+use super::generator::{Outcome, Target, Times, seconds};
 use super::scenario::Shape;
 
 /// The command on one core.
@@ -17,13 +17,14 @@ fn arguments(mixed: bool, target: &Target<'_>, core: usize) -> Command {
     let mut command = pinned_to(core, "wrk");
     command.args([
         "-t1",
+        "--latency",
         &format!("-c{}", shape.connections),
         &format!("-d{}s", target.time.as_secs()),
     ]);
     if shape.close {
         command.args(["-H", "Connection: close"]);
     }
-    let url = format!("{}://{}/hello", shape.wire.scheme(), target.address);
+    let url = target.url();
     match (shape.depth, mixed) {
         (1, false) => command.arg(url),
         (1, true) => command.arg("-s").arg(scripts.keepalive()).arg(url),
@@ -41,11 +42,16 @@ fn arguments(mixed: bool, target: &Target<'_>, core: usize) -> Command {
 pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
     let mut outcome = Outcome::default();
     let mut complete = false;
+    let (mut p50, mut p99) = (None, None);
     for line in text.lines().map(str::trim) {
         if let Some((requests, rest)) = line.split_once(" requests in ") {
             outcome.done = requests.parse().ok()?;
             outcome.seconds = seconds(rest.split_once(',')?.0)?;
             complete = true;
+        } else if let Some(time) = line.strip_prefix("50% ") {
+            p50 = seconds(time.trim());
+        } else if let Some(time) = line.strip_prefix("99% ") {
+            p99 = seconds(time.trim());
         } else if let Some(count) = line.strip_prefix("Non-2xx or 3xx responses: ") {
             outcome.errors += count.parse::<u64>().ok()?;
         } else if let Some(kinds) = line.strip_prefix("Socket errors: ") {
@@ -54,6 +60,10 @@ pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
             }
         }
     }
+    outcome.times = p50.zip(p99).map(|(p50, p99)| Times {
+        p50_millis: p50 * 1e3,
+        p99_millis: p99 * 1e3,
+    });
     complete.then_some(outcome)
 }
 
@@ -71,6 +81,11 @@ mod tests {
   Thread Stats   Avg      Stdev     Max   +/- Stdev
     Latency   495.19us  415.32us   6.81ms   96.74%
     Req/Sec   101.13k    12.85k  114.82k    70.00%
+  Latency Distribution
+     50%  412.00us
+     75%  520.00us
+     90%    0.98ms
+     99%    2.50ms
   100901 requests in 1.01s, 15.49MB read
 Requests/sec: 100281.16
 Transfer/sec:     15.40MB
@@ -81,9 +96,16 @@ Transfer/sec:     15.40MB
         let expected = Outcome {
             done: 100_901,
             seconds: 1.01,
+            times: Some(Times {
+                p50_millis: 0.412,
+                p99_millis: 2.5,
+            }),
             ..Outcome::default()
         };
         assert_eq!(parse(CLEAN, Shape::PLAIN), Some(expected));
+        // One that was not asked for the distribution.
+        let without = parse(&CLEAN.replace("%  ", ":  "), Shape::PLAIN).unwrap();
+        assert_eq!(without.times, None);
     }
 
     #[test]
@@ -111,6 +133,7 @@ Transfer/sec:     15.40MB
         let words = |shape: Shape, mixed: bool| {
             let target = Target {
                 address: "127.0.0.1:80".parse().unwrap(),
+                socket: None,
                 shape,
                 time: Duration::from_secs(5),
                 scripts: &scripts,
@@ -131,7 +154,7 @@ Transfer/sec:     15.40MB
         let url = "http://127.0.0.1:80/hello";
         let keepalive = scripts.keepalive().display().to_string();
         let pipeline = scripts.pipeline().display().to_string();
-        let start = "1 wrk -t1 -c64 -d5s";
+        let start = "1 wrk -t1 --latency -c64 -d5s";
         assert_eq!(words(plain, false), format!("{start} {url}"));
         assert_eq!(words(plain, true), format!("{start} -s {keepalive} {url}"));
         for (mixed, mix) in [(false, "plain"), (true, "mixed")] {

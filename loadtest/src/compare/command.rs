@@ -1,0 +1,282 @@
+//! The command line of `lanner-loadtest compare`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::arguments::{Arguments, Failure, Flag, Program};
+
+use super::credentials::Credentials;
+use super::engine::Engine;
+use super::recipe::{BUILT_IN, Recipe};
+use super::{Markdown, Plan};
+
+/// What is compared where no server is named: ours on each driver that is not there for comparisons only, and the rivals.
+const USUAL: [&str; 7] = [
+    "lanner-epoll",
+    "lanner-uring",
+    "lanner-monoio",
+    "nginx",
+    "h2o",
+    "haproxy",
+    "hyper",
+];
+
+/// See the file's comment.
+pub const PROGRAM: Program = Program {
+    name: "lanner-loadtest compare",
+    about: "Measures servers against each other in one run: each pinned to one core, the load on another, its answer verified \
+            first, rounds interleaved, medians; the figure is the server's CPU time per request. Prints Markdown tables; \
+            ratios are to the first server.",
+    words: Some((
+        "SERVER",
+        "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
+         floor-ring, nginx, h2o, haproxy, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} \
+         filled in (for TLS {cert} and {key} too, files in PEM, {scheme}, http or https, and {socket}, the path of a unix \
+         socket), leading VARIABLE=value words become its environment. It must answer /hello as the others do. What is not \
+         installed is skipped. Without any: lanner-epoll, lanner-uring, lanner-monoio, nginx, h2o, haproxy and hyper.",
+    )),
+    flags: &[
+        Flag {
+            name: "scenarios",
+            value: Some("LIST"),
+            default: Some("plain,1000,pipelined"),
+            about: "What is measured, separated by commas; `all` is every one of the first table.
+
+        plain          c64            64 connections, a request at a time
+        1000           c1000          1,000 connections
+        8000           c8000          8,000 connections
+        pipelined      x16            64 connections, 16 requests at once
+        close          close          a connection a request
+        unix           unix64         64 connections over a unix socket
+        tls            https64        64 connections over TLS
+        tls-handshake  handshake      full TLS handshakes without a request
+        tls-resumed    resumed        the same with tickets
+        h2c            h2c-16x32      HTTP/2 in cleartext, 16 connections with 32 streams
+        h2             h2-tls-16x32   the same over TLS
+        idle8000       idle8000       memory of 8,000 idle connections
+        idle-tls8000   idle-tls8000   the same over TLS
+
+      Others, for any N, C and S:
+
+        cN, xN, unixN, httpsN, h2c-CxS, h2-tls-CxS, idleN, idle-tlsN   as above
+        sameN                     N connections, the load on the servers' core
+        handshake-pq              handshakes with X25519MLKEM768
+        idle-h2cN, idle-h2-tlsN   memory of N idle connections of HTTP/2
+        slowloris, slowloris-body an honest client beside slow ones",
+        },
+        Flag {
+            name: "engine",
+            value: Some("ENGINE"),
+            default: None,
+            about: "What sends the requests: lanner (`lanner-loadtest run`), wrk or h2load. Without it: over TCP wrk for HTTP/1.1 and \
+                    h2load for HTTP/2 where they are installed, else lanner. Handshakes are made by `handshakes`.",
+        },
+        Flag {
+            name: "rounds",
+            value: Some("N"),
+            default: Some("5"),
+            about: "Rounds per load scenario.",
+        },
+        Flag {
+            name: "time",
+            value: Some("TIME"),
+            default: Some("5s"),
+            about: "Load per round; wrk and h2load take whole seconds.",
+        },
+        Flag {
+            name: "markdown",
+            value: Some("FILE"),
+            default: None,
+            about: "Writes one document there, ratios first, with machine, versions, command and date; - is standard output.",
+        },
+        Flag {
+            name: "heads",
+            value: Some("MIX"),
+            default: Some("plain"),
+            about: "What wrk sends. plain: its own head; mixed: several, in turn. (h2load always sends its own.)",
+        },
+        Flag {
+            name: "attackers",
+            value: Some("N"),
+            default: Some("8000"),
+            about: "Connections of the slowloris scenarios.",
+        },
+        Flag {
+            name: "attack-time",
+            value: Some("TIME"),
+            default: Some("25s"),
+            about: "How long the honest client is measured, without and under attack.",
+        },
+        Flag {
+            name: "rate",
+            value: Some("RATE"),
+            default: Some("500/s"),
+            about: "Requests of the honest client.",
+        },
+        Flag {
+            name: "seed",
+            value: Some("N"),
+            default: None,
+            about: "Repeats the order of another run.",
+        },
+        Flag {
+            name: "server-core",
+            value: Some("N"),
+            default: Some("0"),
+            about: "Where servers run.",
+        },
+        Flag {
+            name: "client-core",
+            value: Some("N"),
+            default: Some("1"),
+            about: "Where load comes from.",
+        },
+    ],
+};
+
+/// The least that a load is worth.
+const TIME_MIN: Duration = Duration::from_millis(100);
+const TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Reads what holds for the whole run.
+pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let time = arguments.value::<Duration>("time")?;
+    if !(TIME_MIN..=TIME_MAX).contains(&time) {
+        return Err(Failure::Usage("--time: expected 100ms to 600s".to_owned()));
+    }
+    let program =
+        std::env::current_exe().map_err(Failure::of("finding this program's own path"))?;
+    let plan = Plan {
+        rounds: arguments.count("rounds", 1..=1000)?,
+        time,
+        engine: arguments.text("engine").map(Engine::read).transpose()?,
+        markdown: arguments.text("markdown").map(|place| match place {
+            "-" => Markdown::Standard,
+            path => Markdown::File(PathBuf::from(path)),
+        }),
+        mixed_heads: match arguments.text("heads") {
+            Some("plain") => false,
+            Some("mixed") => true,
+            _ => {
+                return Err(Failure::Usage(
+                    "--heads: expected plain or mixed".to_owned(),
+                ));
+            }
+        },
+        attackers: arguments.count("attackers", 1..=1_000_000)?,
+        attack_time: arguments.value("attack-time")?,
+        rate: arguments.text("rate").unwrap_or_default().to_owned(),
+        seed: match arguments.value_if_given::<usize>("seed")? {
+            Some(seed) => seed as u64,
+            None => u64::from(std::process::id()),
+        },
+        server_core: arguments.count("server-core", 0..=4095)?,
+        client_core: arguments.count("client-core", 0..=4095)?,
+        programs: program.parent().map(PathBuf::from).unwrap_or_default(),
+        credentials: Credentials::make()?,
+    };
+    if plan.server_core == plan.client_core {
+        return Err(Failure::Usage(
+            "the load would run on the servers' own core".to_owned(),
+        ));
+    }
+    Ok(plan)
+}
+
+/// Reads whom to compare.
+pub(super) fn read_recipes(words: &[String], plan: &Plan) -> Result<Vec<Recipe>, Failure> {
+    let mut named = Vec::new();
+    for word in words {
+        match word.as_str() {
+            "all" => named.extend(BUILT_IN),
+            word => named.push(word),
+        }
+    }
+    if named.is_empty() {
+        named.extend(USUAL);
+    }
+    let recipes = named
+        .into_iter()
+        .map(|word| Recipe::read(word, &plan.programs))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (index, recipe) in recipes.iter().enumerate() {
+        if recipes[..index]
+            .iter()
+            .any(|earlier| earlier.name == recipe.name)
+        {
+            return Err(Failure::Usage(format!(
+                "two servers are called {}",
+                recipe.name
+            )));
+        }
+    }
+    Ok(recipes)
+}
+
+/// The plan of these words, for tests.
+#[cfg(test)]
+pub(super) fn plan_of(words: &[&str]) -> Plan {
+    use crate::arguments::Invocation;
+    match PROGRAM.read(words.iter().map(|&word| word.to_owned())) {
+        Ok(Invocation::Run(arguments)) => match read_plan(&arguments) {
+            Ok(plan) => plan,
+            Err(failure) => panic!("{failure}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::arguments::Invocation;
+    use crate::compare::scenario;
+
+    fn refusal(line: &str) -> String {
+        let words = line.split_whitespace().map(str::to_owned);
+        let Invocation::Run(arguments) = PROGRAM.read(words).unwrap() else {
+            panic!("{line} asks for help");
+        };
+        read_plan(&arguments).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (line, said) in [
+            ("--time 50ms", "100ms to 600s"),
+            ("--time 601s", "100ms to 600s"),
+            ("--engine ab", "lanner, wrk or h2load"),
+            ("--heads odd", "plain or mixed"),
+            ("--rounds 0", "--rounds 0"),
+            ("--server-core 1", "the servers' own core"),
+        ] {
+            let error = refusal(line);
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_once() {
+        let plan = plan_of(&[]);
+        let words = ["nginx", "all"].map(str::to_owned);
+        let error = read_recipes(&words, &plan).unwrap_err().to_string();
+        assert!(error.contains("two servers are called nginx"), "{error}");
+        let usual = read_recipes(&[], &plan).unwrap();
+        assert!(usual.iter().map(|recipe| recipe.name.as_str()).eq(USUAL));
+    }
+
+    #[test]
+    fn the_help_has_every_scenario_that_has_a_name() {
+        let Invocation::Help(help) = PROGRAM.read(["--help".to_owned()]).unwrap() else {
+            panic!("no help");
+        };
+        for (name, other) in scenario::NAMED {
+            let found = help.lines().any(|line| {
+                let mut words = line.split_whitespace();
+                (words.next(), words.next()) == (Some(name), Some(other))
+            });
+            assert!(found, "{name} {other}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Which load generator sends a load: ours, `wrk` or `h2load`; what each can send, and which it is where nobody asked for one.
+
+use std::fmt;
+use std::process::Command;
+
+use super::Plan;
+use super::child::program_exists;
+use super::scenario::{Shape, Work};
+use crate::arguments::Failure;
+
+/// A load generator. How each is called, and what it prints, is in a file of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// `lanner-loadtest run`.
+    Lanner,
+    /// For HTTP/1.1.
+    Wrk,
+    /// For both versions.
+    H2load,
+    /// Our own client that makes nothing but handshakes.
+    Handshakes,
+}
+
+impl Engine {
+    /// Those that one may ask for.
+    pub(crate) const ALL: [Self; 3] = [Self::Lanner, Self::Wrk, Self::H2load];
+
+    /// The one of this name.
+    pub(crate) fn read(name: &str) -> Result<Self, Failure> {
+        let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
+        found.ok_or_else(|| {
+            Failure::Usage(format!("--engine {name}: expected lanner, wrk or h2load"))
+        })
+    }
+
+    /// How it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lanner => "lanner",
+            Self::Wrk => "wrk",
+            Self::H2load => "h2load",
+            Self::Handshakes => "handshakes",
+        }
+    }
+
+    /// The Debian package that brings it; ours come with this program.
+    pub(crate) fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Wrk => Some("wrk"),
+            Self::H2load => Some("nghttp2-client"),
+            Self::Lanner | Self::Handshakes => None,
+        }
+    }
+
+    /// Its program among those of this build.
+    pub(crate) fn own_program(self) -> Option<&'static str> {
+        match self {
+            Self::Lanner => Some("lanner-loadtest"),
+            Self::Handshakes => Some("handshakes"),
+            Self::Wrk | Self::H2load => None,
+        }
+    }
+
+    /// The one that sends this load: the one that was asked for, or else what everybody measures with, if it is installed.
+    pub(crate) fn of(plan: &Plan, shape: Shape) -> Result<Self, Failure> {
+        let engine = match (shape.work, plan.engine) {
+            (Work::Handshakes { .. }, _) => return Ok(Self::Handshakes),
+            (Work::Requests, Some(engine)) => engine,
+            (Work::Requests, None) => Self::usual(shape, plan.mixed_heads, program_exists),
+        };
+        match engine.objection(plan, shape) {
+            None => Ok(engine),
+            Some(objection) => Err(Failure::Usage(objection)),
+        }
+    }
+
+    fn usual(shape: Shape, mixed: bool, is_installed: impl Fn(&str) -> bool) -> Self {
+        let usual = match shape {
+            Shape { on_unix: true, .. } => return Self::Lanner,
+            Shape { wire, .. } if wire.is_http2() => Self::H2load,
+            // Nobody else sends such heads.
+            _ if mixed => return Self::Wrk,
+            _ => Self::Wrk,
+        };
+        match is_installed(usual.name()) {
+            true => usual,
+            false => Self::Lanner,
+        }
+    }
+
+    /// Why it cannot send this load, if it cannot.
+    fn objection(self, plan: &Plan, shape: Shape) -> Option<String> {
+        let is_http2 = shape.wire.is_http2();
+        let name = self.name();
+        let why = match self {
+            Self::Wrk if is_http2 => "speaks no HTTP/2: --engine h2load or lanner does",
+            Self::Wrk if shape.on_unix => "knows no unix sockets: --engine h2load or lanner does",
+            Self::H2load if shape.close => {
+                "keeps its connections, as `close` may not: --engine wrk or lanner does not"
+            }
+            Self::H2load | Self::Lanner if plan.mixed_heads && !is_http2 => {
+                "sends heads that are all alike: --heads mixed is wrk's"
+            }
+            Self::Wrk | Self::H2load if plan.time.subsec_nanos() != 0 => {
+                "counts in whole seconds: --time 1s is the least, or --engine lanner"
+            }
+            _ => return None,
+        };
+        Some(format!("{name} {why}"))
+    }
+
+    /// What it says of its own version.
+    pub(crate) fn version(self) -> String {
+        let Some(package) = self.package() else {
+            return format!(
+                "Lanner's own `{}` {}",
+                match self {
+                    Self::Handshakes => "handshakes",
+                    _ => "lanner-loadtest run",
+                },
+                env!("CARGO_PKG_VERSION")
+            );
+        };
+        let flag = match self {
+            Self::Wrk => "-v",
+            _ => "--version",
+        };
+        // wrk tells it in front of its usage, and fails.
+        let output = Command::new(self.name()).arg(flag).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let text = text.unwrap_or_default();
+        let line = text.lines().next().unwrap_or_default();
+        let version = line.split(" Copyright").next().unwrap_or_default().trim();
+        match version {
+            "" => format!("{} of unknown version", self.name()),
+            version => format!("{version} (Debian's package {package})"),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::compare::wire::Wire;
+
+    const HTTP2: Shape = Shape {
+        wire: Wire::Http2,
+        ..Shape::PLAIN
+    };
+
+    #[test]
+    fn what_everybody_measures_with_is_used_where_it_is_installed() {
+        for (shape, installed, engine) in [
+            (Shape::PLAIN, &["wrk", "h2load"][..], Engine::Wrk),
+            (HTTP2, &["wrk", "h2load"], Engine::H2load),
+            (Shape::PLAIN, &["h2load"], Engine::Lanner),
+            (HTTP2, &["wrk"], Engine::Lanner),
+        ] {
+            let usual = Engine::usual(shape, false, |name| installed.contains(&name));
+            assert_eq!(usual, engine, "{shape:?} {installed:?}");
+        }
+        // Only wrk has them: that it is not there is then told, and nothing else is measured.
+        assert_eq!(Engine::usual(Shape::PLAIN, true, |_| false), Engine::Wrk);
+    }
+
+    #[test]
+    fn what_a_generator_cannot_send_is_refused_with_one_that_can() {
+        let closing = Shape {
+            close: true,
+            ..Shape::PLAIN
+        };
+        let mut plan = crate::compare::command::plan_of(&[]);
+        for (engine, shape, mixed, millis, said) in [
+            (Engine::Wrk, HTTP2, false, 1000, "no HTTP/2"),
+            (Engine::H2load, closing, false, 1000, "--engine wrk"),
+            (Engine::Lanner, Shape::PLAIN, true, 1000, "is wrk's"),
+            (Engine::H2load, Shape::PLAIN, true, 1000, "is wrk's"),
+            (Engine::Wrk, Shape::PLAIN, false, 300, "whole seconds"),
+            (Engine::H2load, HTTP2, false, 1300, "--engine lanner"),
+        ] {
+            plan.engine = Some(engine);
+            plan.mixed_heads = mixed;
+            plan.time = Duration::from_millis(millis);
+            let error = Engine::of(&plan, shape).unwrap_err().to_string();
+            assert!(error.contains(said) && error.starts_with(engine.name()));
+        }
+        plan.time = Duration::from_millis(300);
+        plan.mixed_heads = false;
+        plan.engine = Some(Engine::Lanner);
+        assert_eq!(Engine::of(&plan, closing).unwrap(), Engine::Lanner);
+        assert_eq!(Engine::of(&plan, HTTP2).unwrap(), Engine::Lanner);
+    }
+
+    #[test]
+    fn an_engine_is_read_by_its_name() {
+        for engine in Engine::ALL {
+            assert_eq!(Engine::read(engine.name()).unwrap(), engine);
+            assert_eq!(engine.package().is_none(), engine.own_program().is_some());
+        }
+        let error = Engine::read("ab").unwrap_err().to_string();
+        assert!(error.contains("wrk or h2load"), "{error}");
+        assert!(Engine::read("handshakes").is_err());
+    }
+}
