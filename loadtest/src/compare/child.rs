@@ -57,19 +57,23 @@ impl Pinned {
         self.child.id()
     }
 
-    /// Waits for its end and gives what it printed, which must be little: it stays in the pipe until then.
+    /// Waits for its end and gives what it printed, which is read meanwhile: a pipe does not hold much.
     pub(crate) fn output(mut self, within: Duration) -> Result<String, Failure> {
+        let out = self.child.stdout.take();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            out.map_or(Ok(0), |mut out| out.read_to_string(&mut text))
+                .map(|_| text)
+        });
         let Some(status) = self.wait(within).map_err(Failure::of(&self.name))? else {
             return Err(Failure::Run(format!(
                 "{} did not end within {within:?}",
                 self.name
             )));
         };
-        let mut text = String::new();
-        if let Some(mut out) = self.child.stdout.take() {
-            out.read_to_string(&mut text)
-                .map_err(Failure::of(&self.name))?;
-        }
+        let panicked = |_| Failure::Run(format!("{}: reading it panicked", self.name));
+        let text = reader.join().map_err(panicked)?;
+        let text = text.map_err(Failure::of(&self.name))?;
         match status.success() {
             true => Ok(text),
             false => Err(Failure::Run(format!(
@@ -141,6 +145,15 @@ mod tests {
             .to_string();
         assert!(error.contains("did not end"), "{error}");
         assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[test]
+    fn more_is_read_than_a_pipe_holds() {
+        let mut command = pinned_to(0, "seq");
+        command.arg("100000").stdout(Stdio::piped());
+        let seq = Pinned::start("seq", &mut command).unwrap();
+        let text = seq.output(Duration::from_secs(10)).unwrap();
+        assert!(text.ends_with("\n99999\n100000\n"));
     }
 
     #[test]
