@@ -5,24 +5,12 @@
 //! ```text
 //! cargo build --release
 //! cargo build --release --manifest-path bench/rivals/Cargo.toml --target-dir target/rivals
-//! target/release/lanner-loadtest compare lanner-epoll lanner-monoio nginx hyper --scenarios c64,c1000,x16,idle,slowloris
+//! target/release/lanner-loadtest compare all --scenarios all --markdown results.md
 //! ```
 //!
-//! and the table of all drivers, over heads that vary, beside the floors of both kinds and the rivals:
-//!
-//! ```text
-//! target/release/lanner-loadtest compare all --heads mixed --scenarios c64,same64,c1000,c8000,x16,idle8000
-//! ```
-//!
-//! and HTTP/2 and TLS, every server with the same certificate, suite and key exchange:
-//!
-//! ```text
-//! target/release/lanner-loadtest compare lanner-epoll lanner-uring nginx h2o hyper \
-//!     --scenarios h2c-16x32,h2c-64x1,h2-tls-16x32,h2-tls-64x1,https64,handshake,handshake-pq,resumed,idle-tls,idle-h2c
-//! ```
-//!
-//! What is measured is in `load.rs` (requests), `idle.rs` (memory) and `attack.rs` (slow clients); this file reads the command
-//! line and prints.
+//! What is measured is in `load.rs` (requests and handshakes, sent by an `engine`), `idle.rs` (memory) and `attack.rs` (slow clients).
+//! A server is a `recipe` until it runs (`server.rs`). This file goes through the scenarios and tells what came of each; tables
+//! over all of them are made in `summary.rs`, and put together to one text in `document.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;

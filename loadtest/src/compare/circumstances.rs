@@ -10,7 +10,7 @@ use crate::arguments::command_line;
 pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
-    vec![
+    let mut lines = vec![
         format!(
             "Linux {}, {}.",
             kernel.trim(),
@@ -33,7 +33,12 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
                 .map_or_else(String::new, |commit| format!(" at commit {commit}")),
             command(command_line())
         ),
-    ]
+    ];
+    // The programs of one build are in one directory, with this one.
+    if cfg!(debug_assertions) {
+        lines.push("NOT A RELEASE BUILD: our own figures say nothing.".to_owned());
+    }
+    lines
 }
 
 /// The processor, how many of it, the memory, and whether all that is real.
