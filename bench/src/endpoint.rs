@@ -1,9 +1,9 @@
 //! Where a scenario is served: what a server must be told for it, and what its clients need to know. With TLS that is a
 //! certificate, made for this one use.
 
-use lanner_loadtest::certificate::Certificate;
 use crate::scenario::Scenario;
 use crate::subject::Scratch;
+use lanner_loadtest::certificate::Certificate;
 use std::ffi::OsString;
 use std::fs::read_to_string;
 use std::io;

@@ -9,9 +9,9 @@ mod http2;
 
 use crate::endpoint::Endpoint;
 use crate::scenario::Scenario;
-use lanner_loadtest::secure::{Client, Group, Session, Wishes};
 use crate::subject::Subject;
 use http2::Http2;
+use lanner_loadtest::secure::{Client, Group, Session, Wishes};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -7,6 +7,7 @@
 mod clock;
 pub mod command;
 mod demand;
+mod h2_crate;
 mod lane;
 mod link;
 mod mix;
@@ -15,25 +16,27 @@ mod outcome;
 mod plan;
 mod secure;
 mod speech;
+mod time_line;
 mod trouble;
 
 pub use mix::{Common, Mix, Share, Unsendable};
 pub use origin::{Origin, Place};
 pub use outcome::{Interval, Outcome, Tally};
-pub use plan::{Pace, Plan, TlsTerms, Version};
+pub use plan::{Client, Pace, Plan, TlsTerms, Version};
 pub use trouble::{Kind, Trouble, Troubles};
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use clock::Clock;
+use demand::Demand;
 use lane::{Lane, Report, Shared};
 use secure::Terms;
+use time_line::TimeLine;
 
 /// Carries out a plan. `watch` sees each piece of the time line when all threads have told of it.
 ///
@@ -47,8 +50,12 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
         .transpose()?;
     let shared = Shared::default();
     let (sender, receiver) = mpsc::channel();
-    let clock = Clock::start();
     let processors = processors(plan.threads);
+    // What is to be sent when may be long to write down, so that is done before the clock runs.
+    let demands: Vec<_> = (0..plan.threads)
+        .map(|lane| Demand::new(plan, lane))
+        .collect();
+    let clock = Clock::start();
     let mut outcome = Outcome {
         tally: Tally::default(),
         time_line: Vec::new(),
@@ -58,18 +65,36 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
         aborted: None,
     };
     let tallies = std::thread::scope(|scope| {
-        let work = |number: usize, sender| {
+        let work = |number: usize, demand: Demand, sender: Sender<Report>| {
             if let Some(processor) = processors.get(number) {
                 pin(*processor);
             }
-            Lane::new(plan, number, &shared, sender, clock, terms.as_ref())?.run()
+            let ended = sender.clone();
+            let terms = terms.as_ref();
+            let tally = match plan.client {
+                Client::Own => Lane::new(plan, number, demand, &shared, sender, clock, terms)
+                    .and_then(Lane::run),
+                Client::H2Crate => h2_crate::run(plan, number, &shared, sender, clock, terms),
+            };
+            if tally.is_err() {
+                // The others' figures would be of another load than was asked for.
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+            drop(ended.send(Report::Ended(number)));
+            tally
         };
-        let threads: Vec<_> = (0..plan.threads)
-            .map(|number| {
+        let threads: Vec<_> = demands
+            .into_iter()
+            .enumerate()
+            .map(|(number, demand)| {
                 let sender = sender.clone();
                 let name = format!("lane {number}");
                 let thread = std::thread::Builder::new().name(name);
-                thread.spawn_scoped(scope, move || work(number, sender))
+                let thread = thread.spawn_scoped(scope, move || work(number, demand, sender));
+                if thread.is_err() {
+                    shared.stop.store(true, Ordering::Relaxed);
+                }
+                thread
             })
             .collect();
         drop(sender);
@@ -101,37 +126,28 @@ impl Outcome {
         shared: &Shared,
         watch: &mut dyn FnMut(&Interval),
     ) {
-        let mut begun: BTreeMap<u64, (Interval, usize)> = BTreeMap::new();
+        let mut line = TimeLine::of(lanes);
         for report in reports {
             match report {
                 Report::Hopeless(trouble) => {
                     shared.stop.store(true, Ordering::Relaxed);
                     self.aborted.get_or_insert(trouble.text);
                 }
-                Report::Interval(interval) => {
-                    let number = interval.number;
-                    let (sum, told) = begun
-                        .entry(number)
-                        .or_insert_with(|| (Interval::new(number), 0));
-                    sum.merge(&interval);
-                    *told += 1;
-                    if *told == lanes
-                        && let Some((whole, _)) = begun.remove(&number)
-                    {
-                        watch(&whole);
-                        self.time_line.push(whole);
-                    }
-                }
+                Report::Interval(lane, interval) => line.add(lane, &interval),
+                Report::Ended(lane) => line.end(lane),
+            }
+            while let Some(whole) = line.take_whole() {
+                watch(&whole);
+                self.time_line.push(whole);
             }
         }
-        // What some lanes never told of: they had nothing to do in it, or had ended.
-        self.time_line
-            .extend(begun.into_values().map(|(sum, _)| sum));
-        self.time_line.sort_by_key(|interval| interval.number);
+        // Where a thread has ended without saying so.
+        self.time_line.extend(line.rest());
     }
 }
 
-/// One processor for each thread, where there are enough of them.
+/// One processor for each thread, where there are just so many: else the system knows better which of them are free, and
+/// the server may be on the first.
 fn processors(threads: usize) -> Vec<usize> {
     let Ok(allowed) = sched_getaffinity(None) else {
         return Vec::new();
@@ -139,10 +155,10 @@ fn processors(threads: usize) -> Vec<usize> {
     let processors: Vec<_> = (0..CpuSet::MAX_CPU)
         .filter(|one| allowed.is_set(*one))
         .collect();
-    if processors.len() < threads {
+    if processors.len() != threads {
         return Vec::new();
     }
-    processors[..threads].to_vec()
+    processors
 }
 
 fn pin(processor: usize) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::mix::{Common, Mix, Share};
 use super::origin::{Origin, Place};
-use super::plan::{Pace, Plan, TlsTerms, Version};
+use super::plan::{Client, Pace, Plan, TlsTerms, Version};
 use crate::arguments::{Arguments, Failure, Flag, Program};
 use crate::quantity::Rate;
 use crate::schedule::{self, Arrivals};
@@ -84,6 +84,12 @@ pub const PROGRAM: Program = Program {
             "N",
             Some("1"),
             "With --h2: requests under way on each connection.",
+        ),
+        flag(
+            "client",
+            "CLIENT",
+            Some("own"),
+            "Whose HTTP: own, or h2-crate (the `h2` crate on tokio: a second opinion; with --h2, in a closed loop).",
         ),
         flag(
             "pipeline",
@@ -221,6 +227,7 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         place,
         mix,
         version,
+        client: read_client(arguments, version)?,
         connections,
         threads: arguments.count("threads", 1..=1024)?.min(connections),
         pace: read_pace(arguments)?,
@@ -262,6 +269,22 @@ fn read_version(arguments: &Arguments) -> Result<Version, Failure> {
         return refuse("a connection for one request (--close) has nothing to pipeline");
     }
     Ok(Version::Http1 { pipeline, closes })
+}
+
+fn read_client(arguments: &Arguments, version: Version) -> Result<Client, Failure> {
+    match arguments.text("client").unwrap_or_default() {
+        "own" => Ok(Client::Own),
+        "h2-crate" if !matches!(version, Version::Http2 { .. }) => Err(Failure::Usage(
+            "--client h2-crate speaks HTTP/2 only: add --h2".to_owned(),
+        )),
+        "h2-crate" if arguments.text("rate").is_some() => Err(Failure::Usage(
+            "--client h2-crate has no open loop: leave out --rate".to_owned(),
+        )),
+        "h2-crate" => Ok(Client::H2Crate),
+        other => Err(Failure::Usage(format!(
+            "--client {other}: expected own or h2-crate"
+        ))),
+    }
 }
 
 fn read_pace(arguments: &Arguments) -> Result<Pace, Failure> {
@@ -348,6 +371,12 @@ mod tests {
             ),
             ("http://127.0.0.1/ --poisson 1", "--rate"),
             ("http://127.0.0.1/ --data a --data-bytes 1", "two ways"),
+            ("http://127.0.0.1/ --client h2-crate", "add --h2"),
+            (
+                "http://127.0.0.1/ --h2 --client h2-crate --rate 5/s",
+                "no open loop",
+            ),
+            ("http://127.0.0.1/ --client curl", "own or h2-crate"),
             ("http://127.0.0.1/ --header nothing", "Name: value"),
             (
                 "http://127.0.0.1/ --data @/nowhere/at/all",

@@ -31,16 +31,18 @@ pub(super) struct Arrivals {
 }
 
 impl Demand {
-    /// Of one of the plan's lanes: each has its share of the rate, and its arrivals lie between those of the others.
-    pub(super) fn new(plan: &Plan, lane: usize, begin: Moment) -> Self {
+    /// Of one of the plan's lanes, from the moment on at which its clock is started: each has its share of the rate, and its arrivals lie between those of the others.
+    pub(super) fn new(plan: &Plan, lane: usize) -> Self {
         let span = plan.warm_up + plan.duration;
         let Pace::Open { rate, arrivals } = plan.pace else {
-            return Self::Closed { end: begin + span };
+            return Self::Closed {
+                end: Moment::ZERO + span,
+            };
         };
         let share = rate.share(1.0 / plan.threads as f64);
         let offset = Duration::from_secs_f64(lane as f64 / rate.per_second());
         Self::Open(Arrivals {
-            begin: begin + offset,
+            begin: Moment::ZERO + offset,
             schedule: schedule(share, arrivals.of_lane(lane), span.saturating_sub(offset)),
             next: 0,
             due: VecDeque::new(),
@@ -69,6 +71,14 @@ impl Demand {
             Self::Open(arrivals) => {
                 arrivals.next == arrivals.schedule.len() && arrivals.due.is_empty()
             }
+        }
+    }
+
+    /// How many calls that count from `since` on are due and were not sent.
+    pub(super) fn waiting(&self, since: Moment) -> usize {
+        match self {
+            Self::Closed { .. } => 0,
+            Self::Open(arrivals) => arrivals.due.iter().filter(|due| **due >= since).count(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! One thread of a run: its share of the connections, one epoll, and what it counts.
 //!
 //! A turn takes what the poller has, one connection after the other (`turns`). Then it looks at the clock: calls that are due,
-//! connections to be made again, answers that did not come.
+//! connections to be made again, answers that did not come (`sweep`).
 
+mod redials;
+mod sweep;
 mod turns;
 
 use std::collections::VecDeque;
@@ -24,16 +26,25 @@ use super::speech::{Call, Ears, Speech};
 use super::trouble::{Kind, Trouble};
 use crate::opening::OPENING_MAX;
 use crate::poller::{Interest, Poller};
+use redials::Redials;
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Connects begun in one turn. On loopback a connect is done when the call returns, and how long it took is known only in the
+/// next turn: more of them would make each other look slow.
+const DIALS_PER_TURN: usize = 8;
+
+/// So many connections served between two looks at the clock: in an open loop, what is due waits no longer than they take.
+const SERVED_PER_LOOK: usize = 32;
 
 /// How long after a failure a connection is made again: doubled with each failure in a row.
 const REDIAL_PAUSE: Duration = Duration::from_millis(10);
 const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// So many failures before the first answer end the run: there is nobody, or nobody who speaks what we do.
-const FAILURES_MAX: u64 = 10;
+/// So many failures before the first answer, and no connection left, end the run: there is nobody, or nobody who speaks what we
+/// do. A single connection has tried for more than a second by then.
+const FAILURES_MAX: u64 = 8;
 
 /// What lanes share.
 #[derive(Debug, Default)]
@@ -41,18 +52,45 @@ pub(super) struct Shared {
     /// Set when all are to end at once.
     pub(super) stop: AtomicBool,
     /// Something was answered.
-    answered: AtomicBool,
+    pub(super) answered: AtomicBool,
     /// Connections that failed before that.
     failures: AtomicU64,
+    /// Connections that are made, or being made.
+    links: AtomicU64,
+}
+
+impl Shared {
+    /// Notes that a connection failed. Whether there is no use in going on: nothing was ever answered, and no connection is left
+    /// that might be, or all have failed again and again.
+    pub(super) fn failed(&self, connections: usize) -> bool {
+        if self.answered.load(Ordering::Relaxed) {
+            return false;
+        }
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let none_left = self.links.load(Ordering::Relaxed) == 0;
+        failures >= FAILURES_MAX && none_left || failures >= FAILURES_MAX * connections as u64
+    }
+
+    /// Notes that a connection is being made.
+    pub(super) fn began(&self) {
+        self.links.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a connection is no more.
+    pub(super) fn ended(&self) {
+        self.links.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a lane tells whoever watches.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// A piece of the time line is complete.
-    Interval(Interval),
+    /// A piece of the time line is complete, as far as this lane goes.
+    Interval(usize, Interval),
     /// There is no use in going on.
     Hopeless(Trouble),
+    /// Nothing more will come from this lane.
+    Ended(usize),
 }
 
 /// A connection's place, which outlives it.
@@ -63,25 +101,29 @@ struct Place {
     generation: u32,
     /// Failures in a row.
     failures: u32,
+    /// Since when the server has no room for one more connection.
+    queued: Option<Moment>,
 }
 
 /// See the file's comment.
 pub(super) struct Lane<'a> {
     plan: &'a Plan,
+    number: usize,
     shared: &'a Shared,
     reports: Sender<Report>,
     clock: Clock,
-    begin: Moment,
     terms: Option<&'a Terms>,
     limits: Rc<Limits>,
     poller: Poller,
     places: Vec<Place>,
-    /// Which are to be connected, and when.
-    redials: VecDeque<(Moment, u32)>,
-    dialling: usize,
-    /// Places with room for a call, where calls have their moments.
-    listed: VecDeque<u32>,
+    redials: Redials,
+    /// Connections being made, TLS included.
+    opening: usize,
+    /// Keys of connections with room for a call, where calls have their moments. Some may be gone.
+    listed: VecDeque<u64>,
     demand: Demand,
+    /// Calls sent and not answered, on all connections.
+    under_way: usize,
     /// Of the order of requests.
     turn: usize,
     ears: Ears,
@@ -89,7 +131,12 @@ pub(super) struct Lane<'a> {
     /// What TLS made of it.
     plain: Vec<u8>,
     interval: Interval,
+    interval_end: Moment,
     sweep_due: Moment,
+    /// Where the next sweep begins.
+    swept: usize,
+    /// The warm-up is over.
+    is_recording: bool,
     tally: Tally,
 }
 
@@ -97,36 +144,37 @@ impl<'a> Lane<'a> {
     pub(super) fn new(
         plan: &'a Plan,
         number: usize,
+        demand: Demand,
         shared: &'a Shared,
         reports: Sender<Report>,
         clock: Clock,
         terms: Option<&'a Terms>,
     ) -> io::Result<Self> {
-        let begin = clock.now();
-        let lanes = plan.threads;
-        let connections = plan.connections / lanes + usize::from(number < plan.connections % lanes);
-        let mut redials = VecDeque::with_capacity(connections);
-        redials.extend((0..connections as u32).map(|index| (begin, index)));
+        let connections = plan.connections_of_lane(number);
         Ok(Self {
             plan,
+            number,
             shared,
             reports,
             clock,
-            begin,
             terms,
             limits: Rc::new(limits(plan)),
             poller: Poller::new()?,
             places: (0..connections).map(|_| Place::default()).collect(),
-            redials,
-            dialling: 0,
+            redials: Redials::of(connections),
+            opening: 0,
             listed: VecDeque::new(),
-            demand: Demand::new(plan, number, begin),
-            turn: plan.mix.beginning(number, lanes),
+            demand,
+            under_way: 0,
+            turn: plan.mix.beginning(number, plan.threads),
             ears: Ears::new(),
             read: vec![0; READ_BYTES],
             plain: Vec::new(),
             interval: Interval::new(0),
-            sweep_due: begin,
+            interval_end: Moment::ZERO + plan.interval(),
+            sweep_due: Moment::ZERO,
+            swept: 0,
+            is_recording: false,
             tally: Tally::default(),
         })
     }
@@ -137,21 +185,29 @@ impl<'a> Lane<'a> {
         while !self.is_over() {
             let until = self.clock.instant(self.next_moment());
             self.poller.wait(until, &mut ready)?;
-            for event in &ready {
-                self.serve(*event);
+            for events in ready.chunks(SERVED_PER_LOOK) {
+                for event in events {
+                    self.serve(*event);
+                }
+                self.handle_time(self.clock.now());
             }
-            self.handle_time(self.clock.now());
+            if ready.is_empty() {
+                self.handle_time(self.clock.now());
+            }
         }
-        self.tally.unfinished += self.calls().filter(|call| self.records(*call)).count() as u64;
-        self.tell_interval();
+        let under_way = self.calls().filter(|call| self.records(*call)).count();
+        let waiting = self.demand.waiting(self.recorded_from());
+        self.tally.unfinished += (under_way + waiting) as u64;
+        if self.interval.is_worth_telling(self.plan.pieces()) {
+            self.tell_interval();
+        }
         Ok(self.tally)
     }
 
     fn is_over(&self) -> bool {
-        let now = self.clock.now();
         let is_closed = matches!(self.demand, Demand::Closed { .. });
         self.shared.stop.load(Ordering::Relaxed)
-            || self.demand.is_over(now) && (is_closed || self.calls().next().is_none())
+            || self.demand.is_over(self.clock.now()) && (is_closed || self.under_way == 0)
     }
 
     fn calls(&self) -> impl Iterator<Item = Call> {
@@ -163,50 +219,72 @@ impl<'a> Lane<'a> {
         speeches.flat_map(Speech::calls)
     }
 
+    fn recorded_from(&self) -> Moment {
+        Moment::ZERO + self.plan.warm_up
+    }
+
     /// Whether a call counts: in an open loop by its moment, in a closed one by the moment of its answer.
     fn records(&self, call: Call) -> bool {
         match self.demand {
-            Demand::Open(_) => call.start >= self.begin + self.plan.warm_up,
-            Demand::Closed { .. } => {
-                let now = self.clock.now();
-                now >= self.begin + self.plan.warm_up
-            }
+            Demand::Open(_) => call.start >= self.recorded_from(),
+            Demand::Closed { .. } => self.clock.now() >= self.recorded_from(),
         }
     }
 
     fn next_moment(&self) -> Moment {
-        let redial = self.redials.front().map(|(moment, _)| *moment);
-        let redial = redial.filter(|_| self.dialling < OPENING_MAX);
+        let redial = self.redials.next_moment();
+        let redial = redial.filter(|_| self.opening < OPENING_MAX);
         self.demand
             .next_moment()
             .min(redial.unwrap_or(Moment::MAX))
             .min(self.sweep_due)
+            .min(self.interval_end)
     }
 
     // Time.
 
+    #[inline]
     fn handle_time(&mut self, now: Moment) {
-        while self.dialling < OPENING_MAX
-            && let Some((moment, index)) = self.redials.front().copied()
-            && moment <= now
-        {
-            self.redials.pop_front();
-            self.dial(index, now);
+        for _ in 0..DIALS_PER_TURN {
+            if self.opening >= OPENING_MAX {
+                break;
+            }
+            let Some(index) = self.redials.take_due(now) else {
+                break;
+            };
+            self.dial(index);
+        }
+        if !self.is_recording && now >= self.recorded_from() {
+            self.is_recording = true;
+            self.tally.forget_bytes();
         }
         self.demand.handle_time(now);
         while self.demand.has_due()
-            && let Some(index) = self.listed.pop_front()
+            && let Some(key) = self.listed.pop_front()
         {
-            self.send_listed(index);
+            self.send_listed(key);
         }
         if now >= self.sweep_due {
             self.sweep(now);
         }
-        let number = now.since(self.begin).as_nanos() / self.plan.interval().as_nanos().max(1);
-        let number = u64::try_from(number).unwrap_or(u64::MAX);
-        if number > self.interval.number {
+        if now >= self.interval_end {
+            self.turn_interval(now);
+        }
+    }
+
+    /// The next piece of the time line begins. What a lane slept through was empty.
+    fn turn_interval(&mut self, now: Moment) {
+        let every = self.plan.interval();
+        let is_closed = matches!(self.demand, Demand::Closed { .. });
+        while now >= self.interval_end {
+            // What a closed loop still hears when its time is over belongs to its last piece.
+            if is_closed && self.interval.number + 1 >= self.plan.pieces() {
+                self.interval_end = Moment::MAX;
+                return;
+            }
             self.tell_interval();
-            self.interval = Interval::new(number);
+            self.interval = Interval::new(self.interval.number + 1);
+            self.interval_end = self.interval_end + every;
         }
     }
 
@@ -214,47 +292,13 @@ impl<'a> Lane<'a> {
         let number = self.interval.number;
         let interval = std::mem::replace(&mut self.interval, Interval::new(number));
         // Where nobody listens any more, the run is over.
-        drop(self.reports.send(Report::Interval(interval)));
-    }
-
-    /// Looks for what has waited too long.
-    fn sweep(&mut self, now: Moment) {
-        let every = (self.plan.timeout / 10).min(self.plan.interval());
-        self.sweep_due = now + every.max(Duration::from_millis(1));
-        let timeout = self.plan.timeout;
-        if now.since(Moment::ZERO) < timeout {
-            return;
-        }
-        let since = Moment::from_nanos(now.as_nanos() - timeout.as_nanos() as u64);
-        let late = Trouble::new(Kind::TimedOut, format_args!("no answer within {timeout:?}"));
-        while let Some(call) = self.demand.take_expired(since) {
-            self.lose(call, &late);
-        }
-        for index in 0..self.places.len() as u32 {
-            let Some(link) = &self.places[index as usize].link else {
-                continue;
-            };
-            let trouble = match &link.stage {
-                Stage::Dialling(begun) if *begun <= since => Trouble::new(
-                    Kind::Connect,
-                    format_args!("no connection within {timeout:?}"),
-                ),
-                Stage::Handshaking(begun) if *begun <= since => Trouble::new(
-                    Kind::Handshake,
-                    format_args!("not agreed within {timeout:?}"),
-                ),
-                Stage::Open(speech) if speech.calls().any(|call| call.start <= since) => {
-                    late.clone()
-                }
-                _ => continue,
-            };
-            self.fail(index, &trouble);
-        }
+        drop(self.reports.send(Report::Interval(self.number, interval)));
     }
 
     // Connections.
 
-    fn dial(&mut self, index: u32, now: Moment) {
+    fn dial(&mut self, index: u32) {
+        let now = self.clock.now();
         let place = &mut self.places[index as usize];
         place.generation = (place.generation + 1) & (u32::MAX >> 1);
         let key = key(index, place.generation);
@@ -264,8 +308,21 @@ impl<'a> Lane<'a> {
         });
         match made {
             Ok(link) => {
+                place.queued = None;
                 place.link = Some(link);
-                self.dialling += 1;
+                self.opening += 1;
+                self.shared.began();
+            }
+            // What the queue of a unix socket says when it is full; TCP would try again by itself.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let since = *place.queued.get_or_insert(now);
+                if now.since(since) < self.plan.timeout {
+                    self.redials.add(now + REDIAL_PAUSE, index);
+                } else {
+                    place.queued = None;
+                    let text = "the server's queue of connections stays full";
+                    self.fail(index, &Trouble::new(Kind::Connect, text));
+                }
             }
             Err(error) => self.fail(index, &Trouble::new(Kind::Connect, error)),
         }
@@ -275,18 +332,23 @@ impl<'a> Lane<'a> {
     #[cold]
     fn fail(&mut self, index: u32, trouble: &Trouble) {
         let place = &mut self.places[index as usize];
-        place.failures = place.failures.saturating_add(1);
-        let doublings = place.failures.saturating_sub(1).min(10);
-        let pause = (REDIAL_PAUSE * (1 << doublings)).min(REDIAL_PAUSE_MAX);
-        let lost = self.close(index, trouble);
-        if matches!(trouble.kind, Kind::Connect | Kind::Handshake) || lost == 0 {
+        // A server that has answered on it is worth asking again at once.
+        let has_served = place.link.as_ref().is_some_and(|link| link.answered > 0);
+        let pause = if has_served {
+            place.failures = 0;
+            Duration::ZERO
+        } else {
+            place.failures = place.failures.saturating_add(1);
+            let doublings = (place.failures - 1).min(10);
+            (REDIAL_PAUSE * (1 << doublings)).min(REDIAL_PAUSE_MAX)
+        };
+        if self.close(index, trouble) == 0 {
             self.tally.troubles.add(trouble, 1);
             self.interval.troubles += 1;
         }
-        self.redials.push_back((self.clock.now() + pause, index));
-        if !self.shared.answered.load(Ordering::Relaxed)
-            && self.shared.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
-        {
+        self.redials.add(self.clock.now() + pause, index);
+        // Who does not answer in time may do so yet.
+        if trouble.kind != Kind::TimedOut && self.shared.failed(self.plan.connections) {
             drop(self.reports.send(Report::Hopeless(trouble.clone())));
         }
     }
@@ -304,7 +366,7 @@ impl<'a> Lane<'a> {
         }
         place.failures = 0;
         self.close(index, &cut);
-        self.redials.push_front((self.clock.now(), index));
+        self.redials.add(self.clock.now(), index);
     }
 
     /// Closes a connection, and counts what was asked on it as lost. Returns how many calls that were.
@@ -312,11 +374,9 @@ impl<'a> Lane<'a> {
         let Some(link) = self.places[index as usize].link.take() else {
             return 0;
         };
-        if link.is_listed {
-            self.listed.retain(|listed| *listed != index);
-        }
+        self.shared.ended();
         let Stage::Open(speech) = &link.stage else {
-            self.dialling -= usize::from(matches!(link.stage, Stage::Dialling(_)));
+            self.opening -= 1;
             return 0;
         };
         let mut lost = 0;
@@ -328,6 +388,12 @@ impl<'a> Lane<'a> {
     }
 
     fn lose(&mut self, call: Call, trouble: &Trouble) {
+        self.under_way -= 1;
+        self.count_lost(call, trouble);
+    }
+
+    /// Counts a call that was lost, sent or not.
+    fn count_lost(&mut self, call: Call, trouble: &Trouble) {
         self.interval.troubles += 1;
         if self.records(call) {
             self.tally.troubles.add(trouble, 1);

@@ -11,10 +11,12 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::origin::Place;
 use super::secure::Secure;
 use super::speech::Speech;
-use super::trouble::{Kind, Trouble};
 
 /// Pieces given to one write.
 const SLICES_MAX: usize = 16;
+
+/// Encrypted in one go: a body may be large, and its ciphertext takes memory until it is written.
+const SECURE_BYTES_MAX: usize = 64 * 1024;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -44,6 +46,10 @@ pub(super) struct Link {
     pub(super) is_listed: bool,
     /// Calls answered on it.
     pub(super) answered: u64,
+    /// What was heard is to be looked at again, though nothing new came.
+    pub(super) is_held: bool,
+    /// Nothing can be written any more. What the server said before is still there to be read, and behind it the end.
+    pub(super) is_shut: bool,
 }
 
 /// What became of a write.
@@ -85,6 +91,8 @@ impl Link {
             awaits_room: false,
             is_listed: false,
             answered: 0,
+            is_held: false,
+            is_shut: false,
         })
     }
 
@@ -102,9 +110,10 @@ impl Link {
         (&self.socket).read(into)
     }
 
-    /// Writes what is to be said, as much as the socket takes.
+    /// Writes what is to be said, as much as the socket takes. That the server reads no more is no error yet: it may have
+    /// answered before.
     #[inline]
-    pub(super) fn write(&mut self) -> Result<Written, Trouble> {
+    pub(super) fn write(&mut self) -> Written {
         let queued = self.output.len() - self.told;
         let written = match &mut self.secure {
             None => write_plain(&self.socket, &mut self.output),
@@ -114,7 +123,31 @@ impl Link {
         if let Stage::Open(speech) = &mut self.stage {
             speech.handle_output(queued, self.told);
         }
-        written.map_err(|error| Trouble::new(Kind::Cut, error))
+        written.unwrap_or_else(|_| {
+            self.is_shut = true;
+            Written {
+                bytes: 0,
+                is_blocked: false,
+            }
+        })
+    }
+
+    /// Says what TLS has to say last: why it failed.
+    #[cold]
+    pub(super) fn say_goodbye(&mut self) {
+        if let Some(secure) = &mut self.secure {
+            let _ = secure.write(&mut &self.socket);
+        }
+    }
+
+    /// Whether there is something to write.
+    #[inline]
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+            || self
+                .secure
+                .as_ref()
+                .is_some_and(|secure| secure.wants_write())
     }
 }
 
@@ -165,8 +198,8 @@ fn write_secure(
             let Some(piece) = output.slices().next() else {
                 break;
             };
-            let length = piece.len();
-            secure.say(piece);
+            let length = piece.len().min(SECURE_BYTES_MAX);
+            secure.say(&piece[..length]);
             output.advance(length);
         }
         match secure.write(&mut socket) {

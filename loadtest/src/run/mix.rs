@@ -16,6 +16,9 @@ use crate::arguments::Failure;
 /// More turns of the order than this are not kept: weights like 1:99999 are rounded by whoever writes them.
 const TURNS_MAX: u32 = 100_000;
 
+/// Requests to choose from: their numbers have 16 bits.
+const SHARES_MAX: usize = 1 << 16;
+
 /// What to ask for, before it is written for the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -93,6 +96,8 @@ pub(super) struct Ask {
     pub(super) http2: http2::Prepared,
     /// What HTTP/2 sends behind the head.
     pub(super) body: Bytes,
+    /// The same as the `h2` crate takes it.
+    pub(super) h2_crate: http::Request<()>,
 }
 
 /// All requests of a run.
@@ -121,6 +126,10 @@ impl Mix {
             fields
                 .append(name, value)
                 .map_err(|error| Unsendable(format!("{name}: {error}")))?;
+        }
+        if shares.is_empty() || shares.len() > SHARES_MAX {
+            let text = format!("expected 1 to {SHARES_MAX} requests to choose from");
+            return Err(Unsendable(text));
         }
         let asks = shares
             .iter()
@@ -190,8 +199,34 @@ impl Ask {
             http1: http1::Prepared::new(&request, common.body.clone())?,
             http2,
             body: common.body.clone(),
+            h2_crate: h2_crate(origin, share, common).map_err(|_| InvalidRequest::Field)?,
         })
     }
+}
+
+/// Both have judged it already, and agree.
+fn h2_crate(
+    origin: &Origin,
+    share: &Share,
+    common: &Common,
+) -> Result<http::Request<()>, http::Error> {
+    let scheme = if origin.is_secure { "https" } else { "http" };
+    let uri = http::Uri::builder()
+        .scheme(scheme)
+        .authority(origin.authority.as_str())
+        .path_and_query(share.target.as_str())
+        .build()?;
+    let mut request = http::Request::builder()
+        .method(share.method.as_str())
+        .uri(uri)
+        .version(http::Version::HTTP_2);
+    for (name, value) in &common.fields {
+        request = request.header(name, value);
+    }
+    if !common.body.is_empty() {
+        request = request.header("content-length", common.body.len());
+    }
+    request.body(())
 }
 
 /// Smooth weighted round-robin: at each turn everybody gains its weight, and whoever has most goes, and pays the sum.
@@ -203,6 +238,10 @@ fn order(shares: &[Share]) -> Vec<u16> {
         .iter()
         .map(|share| i64::from(share.weight / common.max(1)))
         .collect();
+    // Also because what follows takes as many steps as there are turns times requests.
+    if weights.iter().all(|weight| *weight == 1) {
+        return (0..=u16::MAX).take(weights.len()).collect();
+    }
     let sum: i64 = weights.iter().sum();
     let turns = u32::try_from(sum).unwrap_or(TURNS_MAX).clamp(1, TURNS_MAX);
     let mut gained = vec![0; weights.len()];

@@ -21,7 +21,7 @@ pub struct Tally {
     pub resumed: u64,
     /// Answers by their status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Bytes read from sockets.
+    /// Bytes read from sockets behind the warm-up.
     pub bytes_read: u64,
     /// Bytes written to them.
     pub bytes_written: u64,
@@ -48,6 +48,11 @@ impl Tally {
         self.body_bytes += other.body_bytes;
         self.troubles.merge(other.troubles);
         self.unfinished += other.unfinished;
+    }
+
+    /// What was moved so far was the warm-up's.
+    pub(super) fn forget_bytes(&mut self) {
+        (self.bytes_read, self.bytes_written, self.body_bytes) = (0, 0, 0);
     }
 
     /// All answers, whatever their status.
@@ -86,6 +91,11 @@ impl Interval {
     pub(super) fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.troubles += other.troubles;
+    }
+
+    /// Whether it belongs to the time line: it is one of the `pieces` in which requests are sent, or something happened in it.
+    pub(super) fn is_worth_telling(&self, pieces: u64) -> bool {
+        self.number < pieces || self.latency.count() > 0 || self.troubles > 0
     }
 }
 

@@ -49,6 +49,16 @@ pub enum Pace {
     },
 }
 
+/// Who speaks HTTP for us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Client {
+    /// Our own halves of HTTP/1.1 and HTTP/2.
+    #[default]
+    Own,
+    /// The `h2` crate on tokio: HTTP/2 in a closed loop, as an independent second opinion.
+    H2Crate,
+}
+
 /// How TLS is spoken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsTerms {
@@ -73,6 +83,8 @@ pub struct Plan {
     pub mix: Mix,
     /// In which version.
     pub version: Version,
+    /// By whose code.
+    pub client: Client,
     /// Connections in all.
     pub connections: usize,
     /// Threads, each with its share of the connections, pinned to a processor of its own where there are enough.
@@ -93,5 +105,17 @@ impl Plan {
     /// How long a piece of the time line is: a hundred of them are a run, and none is shorter than a tenth of a second.
     pub fn interval(&self) -> Duration {
         ((self.warm_up + self.duration) / 100).max(Duration::from_millis(100))
+    }
+
+    /// How many of those the time has in which requests are sent; the last may be shorter.
+    pub(super) fn pieces(&self) -> u64 {
+        let span = (self.warm_up + self.duration).as_nanos();
+        let pieces = span.div_ceil(self.interval().as_nanos()).max(1);
+        u64::try_from(pieces).unwrap_or(u64::MAX)
+    }
+
+    /// One thread's share of the connections.
+    pub(super) fn connections_of_lane(&self, lane: usize) -> usize {
+        self.connections / self.threads + usize::from(lane < self.connections % self.threads)
     }
 }

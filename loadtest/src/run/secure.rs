@@ -1,11 +1,13 @@
 //! TLS under a connection of a run.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -20,8 +22,8 @@ use super::trouble::{Kind, Trouble};
 /// How every connection of a run begins TLS.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
     protocol: &'static [u8],
 }
 
@@ -83,6 +85,10 @@ fn provider(terms: &TlsTerms) -> io::Result<CryptoProvider> {
         keep("key exchange", name, groups, |group| {
             format!("{:?}", group.name())
         })?;
+    } else {
+        // Said here, for what is preferred depends on who else in the build uses rustls: what browsers and curl have without
+        // post-quantum arithmetic, which costs more than the rest of a handshake.
+        provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
     }
     Ok(provider)
 }
@@ -108,8 +114,7 @@ fn name(origin: &Origin) -> io::Result<ServerName<'static>> {
 }
 
 fn roots(path: &Path) -> io::Result<RootCertStore> {
-    let named =
-        |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let named = |error: &dyn fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
         let certificate = certificate.map_err(|error| named(&error))?;
@@ -144,14 +149,9 @@ impl Secure {
         self.session.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
-    /// Whether the server agreed to speak what is to be spoken. HTTP/1.1 needs no agreement.
+    /// Whether the server agreed to speak what is to be spoken.
     pub(super) fn judge_protocol(&self) -> Result<(), Trouble> {
-        let agreed = self.session.alpn_protocol();
-        if agreed == Some(self.protocol) || agreed.is_none() && self.protocol == b"http/1.1" {
-            return Ok(());
-        }
-        let text = "the server does not speak HTTP/2 over TLS (it did not choose h2 by ALPN)";
-        Err(Trouble::new(Kind::Protocol, text))
+        judge_protocol(self.protocol, self.session.alpn_protocol())
     }
 
     /// Takes ciphertext; what it says is added to `plain`.
@@ -161,8 +161,13 @@ impl Secure {
         plain: &mut Vec<u8>,
     ) -> Result<Heard, Trouble> {
         let mut is_closed = false;
+        let kind = if self.is_handshaking() {
+            Kind::Handshake
+        } else {
+            Kind::Protocol
+        };
         while !cipher.is_empty() {
-            let failed = |error: &dyn std::fmt::Display| Trouble::new(Kind::Handshake, error);
+            let failed = |error: &dyn fmt::Display| Trouble::new(kind, error);
             if self
                 .session
                 .read_tls(&mut cipher)
@@ -172,7 +177,12 @@ impl Secure {
                 break;
             }
             let state = self.session.process_new_packets();
-            let state = state.map_err(|error| failed(&error))?;
+            let state = state.map_err(|error| match error {
+                rustls::Error::InvalidMessage(_) if kind == Kind::Handshake => {
+                    failed(&format_args!("the server does not answer in TLS ({error})"))
+                }
+                error => failed(&error),
+            })?;
             is_closed |= state.peer_has_closed();
             let bytes = state.plaintext_bytes_to_read();
             let begin = plain.len();
@@ -196,6 +206,15 @@ impl Secure {
     pub(super) fn write(&mut self, to: &mut dyn Write) -> io::Result<usize> {
         self.session.write_tls(to)
     }
+}
+
+/// Whether what was agreed on is what is to be spoken. HTTP/1.1 needs no agreement.
+pub(super) fn judge_protocol(wanted: &[u8], agreed: Option<&[u8]>) -> Result<(), Trouble> {
+    if agreed == Some(wanted) || agreed.is_none() && wanted == b"http/1.1" {
+        return Ok(());
+    }
+    let text = "the server does not speak HTTP/2 over TLS (it did not choose h2 by ALPN)";
+    Err(Trouble::new(Kind::Protocol, text))
 }
 
 /// Accepts every certificate, as other load generators do: what is measured is the server in front of us, often under a

@@ -41,6 +41,8 @@ pub(super) enum State {
 pub(super) struct Heard {
     pub(super) consumed: usize,
     pub(super) body_bytes: u64,
+    /// The rest is to be looked at again when more of the output is written.
+    pub(super) is_held: bool,
     pub(super) state: State,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Ears {
     text: Vec<u8>,
     /// What was heard of calls.
     pub(super) news: Vec<News>,
+    /// Calls that have waited too long.
+    pub(super) expired: Vec<Call>,
 }
 
 impl Ears {
@@ -59,6 +63,7 @@ impl Ears {
             response: Response::without_fields(),
             text: Vec::new(),
             news: Vec::new(),
+            expired: Vec::new(),
         }
     }
 }
@@ -119,6 +124,39 @@ impl Speech {
         match self {
             Self::Http1(http1) => http1.connection.handle_eof(),
             Self::Http2(http2) => http2.connection.handle_eof(),
+        }
+    }
+
+    /// The connection is broken, or ended without what ends TLS.
+    pub(super) fn handle_reset(&mut self) {
+        match self {
+            Self::Http1(http1) => http1.connection.handle_reset(),
+            Self::Http2(http2) => http2.connection.handle_reset(),
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        match self {
+            Self::Http1(http1) => http1.connection.deadline(),
+            Self::Http2(http2) => http2.connection.deadline(),
+        }
+    }
+
+    /// The protocol's own deadline has passed; what comes of it is heard.
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        match self {
+            Self::Http1(http1) => http1.connection.handle_timeout(turn.now),
+            Self::Http2(http2) => http2.connection.handle_timeout(turn),
+        }
+    }
+
+    /// Takes out the calls that were sent at `since` or before, where the others can go on without them. Where they cannot,
+    /// takes nothing, and the connection is of no use.
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>, since: Moment, ears: &mut Ears) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(http2) => http2.expire(turn, since, ears),
         }
     }
 

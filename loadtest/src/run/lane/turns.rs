@@ -11,6 +11,9 @@ use crate::run::speech::{Call, Ears, News, Speech, State};
 use crate::run::trouble::{Kind, Trouble};
 use std::sync::atomic::Ordering;
 
+/// Writes of one connection in one turn.
+const ROUNDS_MAX: u32 = 16;
+
 impl Lane<'_> {
     #[inline]
     pub(super) fn serve(&mut self, event: Ready) {
@@ -42,21 +45,27 @@ impl Lane<'_> {
             return Ok(());
         };
         link.outcome().map_err(failed)?;
-        self.dialling -= 1;
         self.tally.connect.record(now.since(begun));
         let key = key(index, place.generation);
-        link.stage = match self.terms {
-            Some(terms) => {
-                // Not dialling any more, whatever comes of it.
-                link.stage = Stage::Handshaking(now);
-                link.secure = Some(Box::new(terms.begin()?));
-                Stage::Handshaking(now)
-            }
-            None => Stage::Open(Speech::new(self.plan.version, &self.limits, now)),
-        };
         let watched = self.poller.modify(link.descriptor(), key, Interest::Read);
         watched.map_err(failed)?;
+        match self.terms {
+            Some(terms) => {
+                link.stage = Stage::Handshaking(now);
+                link.secure = Some(Box::new(terms.begin()?));
+            }
+            None => self.open(index, now),
+        }
         self.speak(index)
+    }
+
+    /// A connection is made: calls can be sent on it.
+    fn open(&mut self, index: u32, now: Moment) {
+        if let Some(link) = &mut self.places[index as usize].link {
+            let speech = Speech::new(self.plan.version, &self.limits, now);
+            link.stage = Stage::Open(speech);
+            self.opening -= 1;
+        }
     }
 
     /// Something came, or there is room to write.
@@ -71,40 +80,85 @@ impl Lane<'_> {
             Err(error) => return Err(ended(&link.stage, error)),
         };
         self.tally.bytes_read += count as u64;
+        let now = self.clock.now();
         if count == 0 {
-            return self.handle_eof(index);
+            return self.handle_eof(index, true, now);
         }
-        let mut is_closed = false;
-        let secure = link.secure.is_some();
-        if let Some(secure) = &mut link.secure {
-            self.plain.clear();
-            is_closed = secure.hear(&self.read[..count], &mut self.plain)?.is_closed;
-            if let Stage::Handshaking(begun) = link.stage
-                && !secure.is_handshaking()
-            {
-                secure.judge_protocol()?;
-                let now = self.clock.now();
-                self.tally.handshake.record(now.since(begun));
-                self.tally.resumed += u64::from(secure.is_resumed());
-                link.stage = Stage::Open(Speech::new(self.plan.version, &self.limits, now));
-            }
+        if link.secure.is_some() {
+            return self.hear_secure(index, count, now);
         }
-        let fresh = if secure {
-            &self.plain[..]
-        } else {
-            &self.read[..count]
-        };
-        let goes_on = understand(
-            link,
-            fresh,
-            &mut self.ears,
-            self.clock.now(),
-            &mut self.tally.body_bytes,
-        );
-        self.take_news(index);
-        match goes_on {
-            State::Open if is_closed => self.handle_eof(index),
+        let body_bytes = &mut self.tally.body_bytes;
+        let state = understand(link, &self.read[..count], &mut self.ears, now, body_bytes);
+        self.take_news(index, now);
+        match state {
             State::Open => self.speak(index),
+            state => self.go_on(index, state),
+        }
+    }
+
+    /// The same under TLS.
+    fn hear_secure(&mut self, index: u32, count: usize, now: Moment) -> Result<(), Trouble> {
+        let Some(link) = &mut self.places[index as usize].link else {
+            return Ok(());
+        };
+        let Some(secure) = &mut link.secure else {
+            return Ok(());
+        };
+        self.plain.clear();
+        let heard = secure.hear(&self.read[..count], &mut self.plain);
+        if heard.is_err() {
+            link.say_goodbye();
+        }
+        let is_closed = heard?.is_closed;
+        if let Stage::Handshaking(begun) = link.stage
+            && let Some(secure) = &link.secure
+            && !secure.is_handshaking()
+        {
+            secure.judge_protocol()?;
+            self.tally.handshake.record(now.since(begun));
+            self.tally.resumed += u64::from(secure.is_resumed());
+            self.open(index, now);
+        }
+        let Some(link) = &mut self.places[index as usize].link else {
+            return Ok(());
+        };
+        let body_bytes = &mut self.tally.body_bytes;
+        let state = understand(link, &self.plain, &mut self.ears, now, body_bytes);
+        self.take_news(index, now);
+        match state {
+            State::Open if is_closed => self.handle_eof(index, false, now),
+            State::Open => self.speak(index),
+            state => self.go_on(index, state),
+        }
+    }
+
+    /// The server has ended its side; `is_bare` says that nothing but the socket said so.
+    fn handle_eof(&mut self, index: u32, is_bare: bool, now: Moment) -> Result<(), Trouble> {
+        let Some(link) = &mut self.places[index as usize].link else {
+            return Ok(());
+        };
+        let Stage::Open(speech) = &mut link.stage else {
+            return Err(ended(&link.stage, "the server closed the connection"));
+        };
+        // Under TLS, somebody else may have cut off what the server was saying.
+        if is_bare && link.secure.is_some() && speech.calls().next().is_some() {
+            speech.handle_reset();
+        } else {
+            speech.handle_eof();
+        }
+        let body_bytes = &mut self.tally.body_bytes;
+        let state = understand(link, &[], &mut self.ears, now, body_bytes);
+        self.take_news(index, now);
+        match state {
+            State::Open => self.go_on(index, State::Closed),
+            state => self.go_on(index, state),
+        }
+    }
+
+    /// What follows from how the connection is.
+    fn go_on(&mut self, index: u32, state: State) -> Result<(), Trouble> {
+        match state {
+            State::Open => Ok(()),
             State::Closed => {
                 self.renew(index);
                 Ok(())
@@ -113,51 +167,34 @@ impl Lane<'_> {
         }
     }
 
-    fn handle_eof(&mut self, index: u32) -> Result<(), Trouble> {
-        let Some(link) = &mut self.places[index as usize].link else {
-            return Ok(());
-        };
-        let Stage::Open(speech) = &mut link.stage else {
-            return Err(ended(&link.stage, "the server closed the connection"));
-        };
-        speech.handle_eof();
-        let now = self.clock.now();
-        let body_bytes = &mut self.tally.body_bytes;
-        let goes_on = understand(link, &[], &mut self.ears, now, body_bytes);
-        self.take_news(index);
-        if let State::Failed(trouble) = goes_on {
-            return Err(trouble);
-        }
-        self.renew(index);
-        Ok(())
-    }
-
     /// Counts what was heard of calls.
     #[inline]
-    fn take_news(&mut self, index: u32) {
+    fn take_news(&mut self, index: u32, now: Moment) {
         if self.ears.news.is_empty() {
             return;
         }
-        let now = self.clock.now();
         let mut news = std::mem::take(&mut self.ears.news);
+        let mut answered = 0;
         for item in news.drain(..) {
             match item {
                 News::Answered { call, status } => {
+                    answered += 1;
                     let latency = now.since(call.start);
                     self.interval.latency.record(latency);
                     if self.counts(call, now) {
                         self.tally.latency.record(latency);
                         *self.tally.statuses.entry(status).or_default() += 1;
                     }
-                    if let Some(link) = &mut self.places[index as usize].link {
-                        link.answered += 1;
-                    }
                 }
                 News::Lost { call, trouble } => self.lose(call, &trouble),
             }
         }
         self.ears.news = news;
-        if !self.shared.answered.load(Ordering::Relaxed) {
+        self.under_way -= answered as usize;
+        if let Some(link) = &mut self.places[index as usize].link {
+            link.answered += answered;
+        }
+        if answered > 0 && !self.shared.answered.load(Ordering::Relaxed) {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
     }
@@ -165,56 +202,97 @@ impl Lane<'_> {
     /// As `records`, where the moment of the answer is known.
     #[inline]
     fn counts(&self, call: Call, now: Moment) -> bool {
-        let recorded = self.begin + self.plan.warm_up;
         match self.demand {
-            Demand::Open(_) => call.start >= recorded,
-            Demand::Closed { end } => now >= recorded && now < end,
+            Demand::Open(_) => call.start >= self.recorded_from(),
+            Demand::Closed { end } => now >= self.recorded_from() && now < end,
         }
     }
 
-    /// Sends what there is room for, and writes.
+    /// Sends what there is room for, and writes, until there is nothing more to say or no room for it.
     #[inline]
-    fn speak(&mut self, index: u32) -> Result<(), Trouble> {
-        let now = self.clock.now();
-        let place = &mut self.places[index as usize];
-        let Some(link) = &mut place.link else {
-            return Ok(());
-        };
-        if let Stage::Open(speech) = &mut link.stage {
-            let mut turn = Turn {
-                now,
-                output: &mut link.output,
-            };
-            while speech.has_room()
-                && let Some(call) = self.demand.take(now)
-            {
-                speech.ask(&mut turn, self.plan.mix.ask(&mut self.turn), call)?;
-            }
-            speech.flush(&mut turn);
-            if matches!(self.demand, Demand::Open(_)) && !link.is_listed && speech.has_room() {
-                link.is_listed = true;
-                self.listed.push_back(index);
-            }
-        }
-        let written = link.write()?;
-        self.tally.bytes_written += written.bytes;
-        if written.is_blocked != link.awaits_room {
-            link.awaits_room = written.is_blocked;
-            let interest = if written.is_blocked {
-                Interest::ReadWrite
-            } else {
-                Interest::Read
+    pub(super) fn speak(&mut self, index: u32) -> Result<(), Trouble> {
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            let now = self.clock.now();
+            let place = &mut self.places[index as usize];
+            let Some(link) = &mut place.link else {
+                return Ok(());
             };
             let key = key(index, place.generation);
-            let watched = self.poller.modify(link.descriptor(), key, interest);
-            watched.map_err(|error| Trouble::new(Kind::Cut, error))?;
+            if let Stage::Open(speech) = &mut link.stage
+                && !link.is_shut
+            {
+                let mut turn = Turn {
+                    now,
+                    output: &mut link.output,
+                };
+                while speech.has_room()
+                    && let Some(call) = self.demand.take(now)
+                {
+                    speech.ask(&mut turn, self.plan.mix.ask(&mut self.turn), call)?;
+                    self.under_way += 1;
+                }
+                speech.flush(&mut turn);
+                if matches!(self.demand, Demand::Open(_)) && !link.is_listed && speech.has_room() {
+                    link.is_listed = true;
+                    self.listed.push_back(key);
+                }
+            }
+            let mut is_blocked = false;
+            if !link.is_shut && link.has_output() {
+                let written = link.write();
+                self.tally.bytes_written += written.bytes;
+                // A server that takes whatever comes must not keep us from all others: the poller comes back here.
+                is_blocked = written.is_blocked || rounds == ROUNDS_MAX;
+            }
+            if is_blocked != link.awaits_room {
+                link.awaits_room = is_blocked;
+                let interest = if is_blocked {
+                    Interest::ReadWrite
+                } else {
+                    Interest::Read
+                };
+                let watched = self.poller.modify(link.descriptor(), key, interest);
+                watched.map_err(|error| Trouble::new(Kind::Cut, error))?;
+            }
+            let Stage::Open(speech) = &mut link.stage else {
+                return Ok(());
+            };
+            if is_blocked || link.is_shut {
+                return Ok(());
+            }
+            // What waited for room in the output has it now, and nothing that happens outside would tell.
+            if link.is_held {
+                let body_bytes = &mut self.tally.body_bytes;
+                let state = understand(link, &[], &mut self.ears, now, body_bytes);
+                self.take_news(index, now);
+                if !matches!(state, State::Open) {
+                    return self.go_on(index, state);
+                }
+                continue;
+            }
+            speech.flush(&mut Turn {
+                now,
+                output: &mut link.output,
+            });
+            if link.output.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Calls are due, and this connection has room.
-    pub(super) fn send_listed(&mut self, index: u32) {
-        if let Some(link) = &mut self.places[index as usize].link {
+    pub(super) fn send_listed(&mut self, listed: u64) {
+        let index = listed as u32;
+        let Some(place) = self.places.get_mut(index as usize) else {
+            return;
+        };
+        // Of a connection that is gone.
+        if key(index, place.generation) != listed {
+            return;
+        }
+        if let Some(link) = &mut place.link {
             link.is_listed = false;
             if let Err(trouble) = self.speak(index) {
                 self.fail(index, &trouble);
@@ -249,6 +327,7 @@ fn understand(
         link.held.drain(..heard.consumed);
         heard
     };
+    link.is_held = heard.is_held;
     *body_bytes += heard.body_bytes;
     heard.state
 }

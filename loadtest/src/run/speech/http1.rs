@@ -80,6 +80,7 @@ impl Http1 {
         Heard {
             consumed,
             body_bytes,
+            is_held: false,
             state,
         }
     }
@@ -91,11 +92,20 @@ impl Http1 {
 
 fn trouble(error: lanner_protocol::client::http1::Error) -> Trouble {
     use lanner_protocol::client::http1::Error;
-    let kind = match error {
-        Error::Unanswered | Error::EndInHead | Error::EndInBody | Error::ConnectionReset => {
-            Kind::Cut
-        }
-        _ => Kind::Protocol,
+    let (kind, text) = match error {
+        Error::Unanswered => (
+            Kind::Cut,
+            "the server closed the connection without an answer",
+        ),
+        Error::EndInHead => (Kind::Cut, "the server closed the connection within a head"),
+        Error::EndInBody => (Kind::Cut, "the server closed the connection within a body"),
+        Error::ConnectionReset => (
+            Kind::Cut,
+            "the connection broke before the answer was complete",
+        ),
+        Error::NotHttp => (Kind::Protocol, "what the server sent is no HTTP/1.1"),
+        Error::Unsolicited => (Kind::Protocol, "the server sent more than was asked for"),
+        _ => (Kind::Protocol, "the server's answer is wrong"),
     };
-    Trouble::new(kind, error)
+    Trouble::new(kind, format_args!("{text} ({error})"))
 }

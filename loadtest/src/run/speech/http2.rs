@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use lanner_limits::{Limits, Moment};
-use lanner_protocol::client::http2::{Connection, Event, StreamKey};
+use lanner_protocol::client::http2::{Connection, Event, Reset, StreamKey};
 use lanner_protocol::h2::error_code::ErrorCode;
 
 use super::{Ask, Call, Ears, Heard, News, State, Trouble, Turn};
@@ -27,7 +27,12 @@ pub(in crate::run) struct Http2 {
     open: Vec<Option<Open>>,
     under_way: usize,
     streams: usize,
+    /// The server has said something that is HTTP/2: its SETTINGS, which come first.
+    is_greeted: bool,
 }
+
+/// Streams opened before the server has said how many it allows: no server should allow fewer (RFC 9113 section 6.5.2).
+const STREAMS_UNGREETED_MAX: usize = 100;
 
 impl Http2 {
     pub(super) fn new(limits: &Rc<Limits>, streams: usize, now: Moment) -> Self {
@@ -36,12 +41,18 @@ impl Http2 {
             open: Vec::new(),
             under_way: 0,
             streams,
+            is_greeted: false,
         }
     }
 
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.under_way < self.streams && self.connection.may_request()
+        let streams_max = if self.is_greeted {
+            self.streams
+        } else {
+            self.streams.min(STREAMS_UNGREETED_MAX)
+        };
+        self.under_way < streams_max && self.connection.may_request()
     }
 
     #[inline]
@@ -75,6 +86,7 @@ impl Http2 {
 
     pub(super) fn hear(&mut self, turn: &mut Turn<'_>, input: &[u8], ears: &mut Ears) -> Heard {
         let (mut consumed, mut body_bytes) = (0, 0);
+        let mut is_held = false;
         let state = loop {
             let left = &input[consumed..];
             let step = self
@@ -82,7 +94,11 @@ impl Http2 {
                 .poll(turn, left, &mut ears.response, &mut ears.text);
             consumed += step.consumed;
             match step.event {
-                Event::More | Event::Held => break State::Open,
+                Event::More => break State::Open,
+                Event::Held => {
+                    is_held = true;
+                    break State::Open;
+                }
                 Event::Informational { .. } => {}
                 Event::Response { stream, last } => {
                     let status = ears.response.status.code();
@@ -105,20 +121,22 @@ impl Http2 {
                     if let Some(open) = self.take(stream) {
                         ears.news.push(News::Lost {
                             call: open.call,
-                            trouble: Trouble::new(Kind::StreamReset, format!("{reason:?}")),
+                            trouble: reset(reason),
                         });
                     }
                 }
                 // What is open is still answered, and the connection closes behind it.
                 Event::GoAway { .. } => {}
                 Event::Closed => break State::Closed,
-                Event::Failed(error) => break State::Failed(trouble(error)),
+                Event::Failed(error) => break State::Failed(trouble(error, self.is_greeted)),
             }
         };
+        self.is_greeted |= consumed > 0;
         self.resume(turn);
         Heard {
             consumed,
             body_bytes,
+            is_held,
             state,
         }
     }
@@ -126,6 +144,22 @@ impl Http2 {
     pub(super) fn flush(&mut self, turn: &mut Turn<'_>) {
         self.resume(turn);
         self.connection.flush(turn);
+    }
+
+    /// As `Speech::expire`: a stream is given up alone, unless none of them is answered.
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>, since: Moment, ears: &mut Ears) -> bool {
+        let is_late = |open: &Open| open.call.start <= since;
+        if self.open.iter().flatten().all(is_late) {
+            return false;
+        }
+        for place in &mut self.open {
+            if let Some(open) = place.take_if(|open| is_late(open)) {
+                self.connection.reset(open.stream, turn, ErrorCode::CANCEL);
+                self.under_way -= 1;
+                ears.expired.push(open.call);
+            }
+        }
+        true
     }
 
     pub(super) fn calls(&self) -> impl Iterator<Item = Call> {
@@ -160,7 +194,7 @@ impl Http2 {
         if let Some(open) = self.take(stream) {
             // The server has answered without all of the body, and may never make room for the rest of it.
             if !open.body.is_empty() {
-                self.connection.reset(stream, turn, ErrorCode::NO_ERROR);
+                self.connection.reset(stream, turn, ErrorCode::CANCEL);
             }
             ears.news.push(News::Answered {
                 call: open.call,
@@ -170,11 +204,34 @@ impl Http2 {
     }
 }
 
-fn trouble(error: lanner_protocol::client::http2::Error) -> Trouble {
+/// `is_greeted` says that the server has spoken HTTP/2 before.
+fn trouble(error: lanner_protocol::client::http2::Error, is_greeted: bool) -> Trouble {
     use lanner_protocol::client::http2::Error;
-    let kind = match error {
-        Error::ConnectionReset | Error::EndInStreams => Kind::Cut,
-        _ => Kind::Protocol,
+    let (kind, text) = match error {
+        Error::EndInStreams if !is_greeted => (
+            Kind::Cut,
+            "the server closed the connection before it said anything in HTTP/2",
+        ),
+        Error::EndInStreams => (
+            Kind::Cut,
+            "the server closed the connection with streams open",
+        ),
+        Error::ConnectionReset => (Kind::Cut, "the connection broke with streams open"),
+        _ if !is_greeted => (Kind::Protocol, "what the server sent is no HTTP/2"),
+        _ => (Kind::Protocol, "the server breaks HTTP/2"),
     };
-    Trouble::new(kind, error)
+    Trouble::new(kind, format_args!("{text} ({error})"))
+}
+
+#[cold]
+fn reset(reason: Reset) -> Trouble {
+    let name = reason.name();
+    let text = match reason {
+        Reset::Peer(_) => format!("the server reset the stream ({name})"),
+        Reset::Unprocessed => {
+            format!("the server went away before it looked at the request ({name})")
+        }
+        _ => format!("the answer is wrong ({name})"),
+    };
+    Trouble::new(Kind::StreamReset, text)
 }
