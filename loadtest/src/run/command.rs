@@ -111,7 +111,7 @@ pub const PROGRAM: Program = Program {
             "header",
             "FIELD...",
             None,
-            "`Name: value`, sent with every request.",
+            "`Name: value`, sent with every request. `Host: name` says whom to ask for instead of the URL's host.",
         ),
         flag(
             "data",
@@ -188,13 +188,20 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let [url] = arguments.words() else {
         return Err(Failure::Usage("expected one URL".to_owned()));
     };
-    let (origin, target) = Origin::read(url)?;
+    let (mut origin, target) = Origin::read(url)?;
     let version = read_version(arguments)?;
+    let fields = arguments.texts("header").map(read_field);
+    let fields: Vec<_> = fields.collect::<Result<_, _>>()?;
+    // Whom to ask for is not a field among others: HTTP/2 has it as :authority.
+    let (hosts, fields): (Vec<_>, Vec<_>) = fields
+        .into_iter()
+        .partition(|(name, _)| name.eq_ignore_ascii_case("host"));
+    if hosts.len() > 1 {
+        let text = "--header Host is given twice";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     let common = Common {
-        fields: arguments
-            .texts("header")
-            .map(read_field)
-            .collect::<Result<_, _>>()?,
+        fields,
         body: read_body(arguments)?,
         closes: matches!(version, Version::Http1 { closes: true, .. }),
     };
@@ -212,6 +219,9 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
             target,
         }],
     };
+    if let Some((_, authority)) = hosts.into_iter().next() {
+        origin.authority = authority;
+    }
     let mix = Mix::new(&origin, &shares, &common);
     let mix = mix.map_err(|error| Failure::Usage(error.to_string()))?;
     let place = match arguments.text("unix-socket") {

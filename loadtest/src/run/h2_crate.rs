@@ -92,7 +92,7 @@ impl Lane<'_> {
     /// Ends when the time is over, or the run is given up.
     async fn watch(&self) {
         while self.clock.now() < self.end && !self.shared.stop.load(Ordering::Relaxed) {
-            sleep(LOOK_EVERY).await;
+            sleep(LOOK_EVERY.min(self.end.since(self.clock.now()))).await;
             self.books.borrow_mut().handle_time(self.clock.now());
         }
     }
@@ -188,6 +188,9 @@ impl Lane<'_> {
             };
             requests = ready;
             let start = self.clock.now();
+            if start >= self.end {
+                return;
+            }
             let ask = self.plan.mix.ask(&mut self.turn.borrow_mut());
             self.books.borrow_mut().sent();
             let answer = timeout(self.plan.timeout, self.exchange(&mut requests, ask)).await;

@@ -1,10 +1,14 @@
 //! Whom a run asks: an `http://` or `https://` URL taken apart, and the address behind it.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::arguments::Failure;
+
+/// How long one of several addresses may take to accept a connection.
+const TRIED_FOR: Duration = Duration::from_secs(1);
 
 /// Where a server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +76,21 @@ impl Origin {
         Ok((origin, target))
     }
 
-    /// The first address of the host.
+    /// The address of the host. Where it has several, as localhost does, the first that takes a connection, if any does: most
+    /// servers listen on one of them only.
     pub fn resolve(&self) -> io::Result<SocketAddr> {
-        let mut addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
+        let addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
+        let addresses: Vec<_> = addresses.collect();
+        let first = addresses.first().copied();
+        if addresses.len() > 1 {
+            let takes =
+                |address: &&SocketAddr| TcpStream::connect_timeout(address, TRIED_FOR).is_ok();
+            if let Some(found) = addresses.iter().find(takes) {
+                return Ok(*found);
+            }
+        }
         let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        addresses.next().ok_or_else(none)
+        first.ok_or_else(none)
     }
 }
 
@@ -121,6 +135,15 @@ mod tests {
         ] {
             assert_eq!(read(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn of_several_addresses_the_one_that_listens_is_taken() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Where the name has one address only, this is it as well.
+        let (origin, _) = Origin::read(&format!("http://localhost:{}/", address.port())).unwrap();
+        assert_eq!(origin.resolve().unwrap(), address);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Books {
             every: plan.interval(),
             pieces: plan.pieces(),
             interval: Interval::new(0),
-            is_recording: false,
+            is_recording: plan.warm_up.is_zero(),
             under_way: 0,
             tally: Tally::default(),
         }
@@ -75,6 +75,9 @@ impl Books {
         if now >= self.recorded_from && now < self.end {
             self.tally.latency.record(latency);
             *self.tally.statuses.entry(status).or_default() += 1;
+        } else if now >= self.end {
+            // Too late for this run, as what is still under way.
+            self.tally.unfinished += 1;
         }
     }
 
@@ -128,7 +131,7 @@ impl Books {
         self.tally.bytes_read = self.traffic.read.get();
         self.tally.bytes_written = self.traffic.written.get();
         if now >= self.recorded_from {
-            self.tally.unfinished = self.under_way;
+            self.tally.unfinished += self.under_way;
         }
         let next = Interval::new(self.interval.number + 1);
         self.tell(next);

@@ -184,6 +184,9 @@ impl Lane<'_> {
                     if self.counts(call, now) {
                         self.tally.latency.record(latency);
                         *self.tally.statuses.entry(status).or_default() += 1;
+                    } else if matches!(self.demand, Demand::Closed { end } if now >= end) {
+                        // Too late for this run, as what is still under way.
+                        self.tally.unfinished += 1;
                     }
                 }
                 News::Lost { call, trouble } => self.lose(call, &trouble),

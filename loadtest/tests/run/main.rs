@@ -1,0 +1,13 @@
+//! The generator against servers in this process: every answer counts once, moments are kept, and whatever a server does wrong
+//! is said, with what was measured until then.
+
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod canned;
+mod certificate;
+mod command;
+mod pace;
+mod second_opinion;
+mod serving;
+mod trouble;

@@ -1,0 +1,283 @@
+//! What goes wrong is said clearly, and what was measured until then is there.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use lanner_loadtest::run::{Kind, Outcome};
+
+use crate::canned::{self, ANSWER, frame, h2_ok};
+use crate::certificate::{self, Identity};
+use crate::command::{assert_clean, load, met};
+use crate::serving::Serving;
+
+/// Loads for half a minute, which nobody waits for: the run is given up, and says why.
+fn given_up(words: &str, why: &str) -> Outcome {
+    let begun = Instant::now();
+    let outcome = load(&format!("{words} --duration 30s"));
+    let text = outcome.aborted.clone();
+    let text = text.unwrap_or_else(|| panic!("{words}: went on: {:?}", outcome.tally.troubles));
+    assert!(text.contains(why), "{words}: {text}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{words}");
+    assert_eq!(outcome.tally.answers(), 0);
+    assert!(outcome.tally.troubles.sum() > 0);
+    outcome
+}
+
+#[test]
+fn a_refused_connection_is_said_at_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    for how in ["", "--connections 1", "--rate 100/s", "--threads 2"] {
+        let outcome = given_up(&format!("http://{address}/ {how}"), "refused");
+        assert!(met(&outcome, Kind::Connect).0 > 0);
+    }
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_said_at_once() {
+    given_up(
+        "http://localhost/ --unix-socket /nowhere/at/all",
+        "No such file",
+    );
+}
+
+#[test]
+fn a_target_that_swallows_packets_is_said_after_the_timeout() {
+    // A queue of one that is full: what else comes is dropped, as by a firewall.
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let held: Vec<_> = (0..4)
+        .map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)))
+        .collect();
+    let words = format!("http://{address}/ --timeout 300ms --connections 8");
+    given_up(&words, "no connection within 300ms");
+    drop(held);
+}
+
+#[test]
+fn the_wrong_version_is_said() {
+    let serving = Serving::plain();
+    // A server of HTTP/1.1 that answers whatever comes.
+    let old = canned::serve(|mut stream, _| {
+        let text = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        if canned::read_something(&mut stream) {
+            drop(stream.write_all(text.as_bytes()));
+            canned::listen_only(stream);
+        }
+    });
+    given_up(&format!("http://{old}/ --h2"), "no HTTP/2");
+    // One that speaks HTTP/2 only, and says that this is none.
+    let new = canned::serve(|mut stream, _| {
+        let code = [0, 0, 0, 0, 0, 0, 0, 1];
+        let said = [frame(4, 0, 0, &[]), frame(7, 0, 0, &code)].concat();
+        drop(stream.write_all(&said));
+        canned::listen_only(stream);
+    });
+    given_up(&format!("http://{new}/"), "no HTTP/1.1");
+    given_up(&serving.url("/").replace("http:", "https:"), "TLS");
+    let secure = Serving::secure();
+    given_up(&secure.url("/").replace("https:", "http:"), "");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_said() {
+    let serving = Serving::secure();
+    let directory = certificate::directory();
+    let (stranger, _) = Identity::for_localhost().write(&directory);
+    let words = format!("{} --cacert {}", serving.url("/"), stranger.display());
+    let outcome = given_up(&words, "certificate");
+    assert!(met(&outcome, Kind::Handshake).0 > 0);
+    // The server's own is.
+    assert_clean(&load(&format!(
+        "{} --cacert {} --duration 100ms",
+        serving.url("/"),
+        serving.chain().display()
+    )));
+    // But not when its time is over.
+    let expired = Identity::expired();
+    let (chain, _) = expired.write(&directory);
+    let address = canned::serve_secure(&expired);
+    let words = format!("https://{address}/ --cacert {}", chain.display());
+    given_up(&words, "expired");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_server_that_dies_leaves_what_was_measured() {
+    let answers = AtomicU64::new(0);
+    let address = canned::serve(move |mut stream, _| {
+        while answers.fetch_add(1, Ordering::SeqCst) < 500 {
+            canned::answer(&mut stream, 1);
+        }
+    });
+    let outcome = load(&format!("http://{address}/ --duration 500ms"));
+    assert_eq!(outcome.tally.answers(), 500, "{:?}", outcome.tally.troubles);
+    assert!(met(&outcome, Kind::Cut).0 > 0);
+    assert_eq!(outcome.aborted, None);
+}
+
+#[test]
+fn a_server_that_never_answers_is_told_by_timeouts() {
+    for how in ["", "--pipeline 3", "--rate 100/s"] {
+        let address = canned::serve(|stream, _| canned::listen_only(stream));
+        let outcome = load(&format!(
+            "http://{address}/ --timeout 100ms --duration 500ms {how}"
+        ));
+        let (late, text) = met(&outcome, Kind::TimedOut);
+        assert!(late > 0 && text.contains("100ms"), "{how}: {late} {text}");
+        // They took as long as was waited for them, at the least.
+        let figures = outcome.tally.latency.figures();
+        assert!(
+            figures.p50 >= Duration::from_millis(99),
+            "{how}: {figures:?}"
+        );
+    }
+    let silent = canned::serve(|stream, _| canned::listen_only(stream));
+    let words = format!("https://{silent}/ --timeout 200ms");
+    given_up(&words, "not agreed within 200ms");
+}
+
+#[test]
+fn every_arrival_is_answered_or_lost() {
+    let address = canned::serve(|stream, _| canned::listen_only(stream));
+    let outcome = load(&format!(
+        "http://{address}/ --timeout 100ms --rate 1000/s --duration 300ms --connections 2"
+    ));
+    assert_eq!(met(&outcome, Kind::TimedOut).0, 300);
+    assert_eq!(outcome.tally.latency.count(), 300);
+}
+
+#[test]
+fn one_late_stream_is_given_up_and_the_others_go_on() {
+    let connections = std::sync::Arc::new(AtomicU64::new(0));
+    let made = connections.clone();
+    let address = canned::serve(move |stream, _| {
+        made.fetch_add(1, Ordering::SeqCst);
+        // The third request is never answered.
+        canned::answer_h2(stream, |id| {
+            Some(if id == 5 { Vec::new() } else { h2_ok(id) })
+        });
+    });
+    let outcome = load(&format!(
+        "http://{address}/ --h2 --streams 4 --connections 1 --timeout 100ms --duration 600ms"
+    ));
+    assert_eq!(met(&outcome, Kind::TimedOut).0, 1);
+    assert!(outcome.tally.answers() > 10);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn garbage_is_said() {
+    let address = canned::serve(|mut stream, _| {
+        if canned::read_something(&mut stream) {
+            drop(stream.write_all(b"\x00\x01\x02 what is this\r\n\r\n"));
+            canned::listen_only(stream);
+        }
+    });
+    let outcome = given_up(&format!("http://{address}/"), "no HTTP/1.1");
+    assert!(met(&outcome, Kind::Protocol).0 > 0);
+    given_up(&format!("http://{address}/ --h2"), "HTTP/2");
+    given_up(&format!("https://{address}/"), "");
+}
+
+#[test]
+fn a_server_that_closes_without_saying_so_is_asked_again_at_once() {
+    let address = canned::serve(|mut stream, _| canned::answer(&mut stream, 1));
+    let outcome = load(&format!("http://{address}/ --duration 400ms"));
+    // With a pause of 10 ms for each of the four it would be fewer than 160.
+    assert!(
+        outcome.tally.answers() > 160,
+        "{:?}",
+        outcome.tally.troubles
+    );
+    assert_eq!(outcome.aborted, None);
+    // What says so, or speaks HTTP/1.0, is no trouble at all.
+    let polite = canned::serve(|mut stream, _| {
+        if canned::read_request(&mut stream) {
+            drop(stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
+        }
+    });
+    assert_clean(&load(&format!("http://{polite}/ --duration 200ms")));
+}
+
+#[test]
+fn streams_that_are_reset_are_counted_and_the_others_too() {
+    let address = canned::serve(|stream, _| {
+        canned::answer_h2(stream, |id| {
+            Some(if id % 8 == 1 {
+                frame(3, 0, id, &2_u32.to_be_bytes())
+            } else {
+                h2_ok(id)
+            })
+        });
+    });
+    let outcome = load(&format!(
+        "http://{address}/ --h2 --rate 1000/s --duration 320ms"
+    ));
+    let (resets, text) = met(&outcome, Kind::StreamReset);
+    assert!(resets > 0 && text.contains("reset the stream"), "{text}");
+    assert_eq!(resets + outcome.tally.answers(), 320);
+}
+
+#[test]
+fn a_server_that_goes_away_is_connected_to_again() {
+    let address = canned::serve(|stream, _| {
+        canned::answer_h2(stream, |id| {
+            let mut said = h2_ok(id);
+            if id == 41 {
+                let payload = [id.to_be_bytes(), [0; 4]].concat();
+                said.extend(frame(7, 0, 0, &payload));
+            }
+            Some(said)
+        });
+    });
+    let outcome = load(&format!(
+        "http://{address}/ --h2 --streams 4 --duration 300ms --connections 2"
+    ));
+    let tally = &outcome.tally;
+    assert!(
+        tally.answers() > 42 && tally.connect.count() > 2,
+        "{:?}",
+        tally.troubles
+    );
+    // Those behind it were not looked at, and that is all that went wrong.
+    let (reset, _) = met(&outcome, Kind::StreamReset);
+    assert_eq!(tally.troubles.sum(), reset, "{:?}", tally.troubles);
+}
+
+#[test]
+fn a_full_queue_of_a_unix_socket_is_waited_for() {
+    let directory = certificate::directory();
+    let path = directory.join("socket");
+    let listener =
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener
+        .bind(&socket2::SockAddr::unix(&path).unwrap())
+        .unwrap();
+    listener.listen(1).unwrap();
+    std::thread::spawn(move || {
+        use std::io::Read;
+        let listener: std::os::unix::net::UnixListener = listener.into();
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).is_ok_and(|count| count > 0)
+                    && stream.write_all(ANSWER).is_ok()
+                {}
+            });
+        }
+    });
+    let outcome = load(&format!(
+        "http://localhost/ --unix-socket {} --connections 64 --duration 300ms",
+        path.display()
+    ));
+    assert_clean(&outcome);
+    assert_eq!(outcome.tally.connect.count(), 64);
+    std::fs::remove_dir_all(directory).unwrap();
+}
