@@ -284,7 +284,7 @@ impl<'a> Lane<'a> {
             }
             self.tell_interval();
             self.interval = Interval::new(self.interval.number + 1);
-            self.interval_end = self.interval_end + every;
+            self.interval_end += every;
         }
     }
 
