@@ -255,6 +255,10 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         let text = "--duration and --timeout are a millisecond at least";
         return Err(Failure::Usage(text.to_owned()));
     }
+    if plan.client == Client::H2Crate && !plan.mix.suits_h2_crate() {
+        let text = "--client h2-crate: its crate does not send such a target, method or field";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     if let Pace::Open { rate, .. } = plan.pace {
         schedule::check(rate, plan.warm_up + plan.duration)?;
     }
@@ -385,6 +389,10 @@ mod tests {
             (
                 "http://127.0.0.1/ --h2 --client h2-crate --rate 5/s",
                 "no open loop",
+            ),
+            (
+                "http://127.0.0.1/<a> --h2 --client h2-crate",
+                "does not send such",
             ),
             ("http://127.0.0.1/ --client curl", "own or h2-crate"),
             ("http://127.0.0.1/ --header nothing", "Name: value"),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{join, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use h2::Reason;
 use h2::client::SendRequest;
 use lanner_limits::Moment;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -217,8 +218,9 @@ impl Lane<'_> {
         requests: &mut SendRequest<Bytes>,
         ask: &Ask,
     ) -> Result<u16, h2::Error> {
-        let (response, mut up) =
-            requests.send_request(ask.h2_crate.clone(), ask.body.is_empty())?;
+        // A plan whose requests the crate cannot send was refused.
+        let request = ask.h2_crate.clone().ok_or(Reason::INTERNAL_ERROR)?;
+        let (response, mut up) = requests.send_request(request, ask.body.is_empty())?;
         if !ask.body.is_empty() {
             up.send_data(ask.body.clone(), true)?;
         }

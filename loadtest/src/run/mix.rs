@@ -97,7 +97,7 @@ pub(super) struct Ask {
     /// What HTTP/2 sends behind the head.
     pub(super) body: Bytes,
     /// The same as the `h2` crate takes it.
-    pub(super) h2_crate: http::Request<()>,
+    pub(super) h2_crate: Option<http::Request<()>>,
 }
 
 /// All requests of a run.
@@ -144,6 +144,11 @@ impl Mix {
             order: order(shares),
             shares: shares.to_vec(),
         })
+    }
+
+    /// Whether the `h2` crate can ask for all of it.
+    pub(super) fn suits_h2_crate(&self) -> bool {
+        self.asks.iter().all(|ask| ask.h2_crate.is_some())
     }
 
     /// What is asked for, for reports.
@@ -199,12 +204,12 @@ impl Ask {
             http1: http1::Prepared::new(&request, common.body.clone())?,
             http2,
             body: common.body.clone(),
-            h2_crate: h2_crate(origin, share, common).map_err(|_| InvalidRequest::Field)?,
+            h2_crate: h2_crate(origin, share, common).ok(),
         })
     }
 }
 
-/// Both have judged it already, and agree.
+/// What its crate lets nobody say, such as `<` in a target, is none.
 fn h2_crate(
     origin: &Origin,
     share: &Share,
