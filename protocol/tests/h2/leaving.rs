@@ -103,6 +103,43 @@ fn a_connection_on_which_nothing_was_said_is_given_a_moment() {
     assert_eq!(driver.connection.fate(), Fate::Gone);
 }
 
+/// The order in which a server stops: a connection that was accepted a moment ago is asked to leave, then served, then told
+/// of the stop.
+#[test]
+fn a_connection_that_was_asked_to_leave_before_it_greeted_says_so_behind_its_settings() {
+    let mut driver = Driver::silent(|_| {});
+    driver.turn(|connection, turn| connection.announce_close(turn));
+    assert_eq!(driver.send(&[]), []);
+    driver.turn(|connection, turn| connection.handle_stop(turn));
+    let mut bytes = wire::greeting();
+    bytes.extend(driver.wire.get(1));
+    assert_eq!(driver.send(&bytes).len(), 1);
+    driver.answer(1, b"on its way already");
+    let got = driver.got();
+    assert!(
+        matches!(
+            &got[..],
+            [
+                Got::Settings(_),
+                Got::GoAway {
+                    last: frame::STREAM_MAX,
+                    ..
+                },
+                Got::Ping { ack: false, .. },
+                ..
+            ]
+        ),
+        "{got:?}"
+    );
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.connection.fate(), Fate::Flush { linger: true });
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::ServerStopped)
+    );
+    assert!(matches!(&driver.got()[..], [Got::GoAway { last: 1, .. }]));
+}
+
 #[test]
 fn a_client_that_leaves_gets_its_answers_first() {
     let mut driver = Driver::new();

@@ -55,9 +55,14 @@ impl Connection {
         }
         self.leaving = Leaving::Announced;
         self.leaving_reason = reason;
-        if !self.greeted {
-            return;
+        // SETTINGS come first: whoever greets says it behind them.
+        if self.greeted {
+            self.say_leaving(turn);
         }
+    }
+
+    /// The first step, on the wire.
+    pub(super) fn say_leaving(&mut self, turn: &mut Turn<'_>) {
         frame::encode_go_away(
             frame::STREAM_MAX,
             ErrorCode::NO_ERROR,

@@ -140,6 +140,10 @@ impl Connection {
         self.greeted = true;
         let out = turn.output.tail();
         self.terms.send(&self.limits, turn.now, out);
+        // It may have been asked to leave before it could say so.
+        if self.leaving == Leaving::Announced {
+            self.say_leaving(turn);
+        }
     }
 
     /// The rest of a frame is to come within the time that a head has, as the rest of a field block is.
