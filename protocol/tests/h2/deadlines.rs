@@ -253,6 +253,36 @@ fn a_request_that_takes_too_long_is_answered_and_its_app_told() {
 }
 
 #[test]
+fn a_stream_with_two_deadlines_at_once_is_reset_once() {
+    let mut driver = Driver::with(|limits| limits.request_timeout = Some(5 * SECOND));
+    driver.send(&settings(&[(Id::INITIAL_WINDOW_SIZE, 0)]));
+    let bytes = driver.wire.get(1);
+    driver.send(&bytes);
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, b"waits for the window");
+    driver.got();
+    let late = Trip::RequestTimeout;
+    assert_eq!(driver.wait(6 * SECOND), [Seen::Reset(1, Reset::Trip(late))]);
+    assert_eq!(driver.trips(), [late]);
+    assert_eq!(driver.got(), [Got::Reset(1, ErrorCode::CANCEL)]);
+}
+
+#[test]
+fn an_app_whose_time_is_over_is_not_told_of_its_body() {
+    let mut driver = Driver::with(|limits| limits.request_timeout = Some(5 * SECOND));
+    let bytes = driver.wire.post(1);
+    driver.send(&bytes);
+    driver.want(1);
+    let late = Trip::RequestTimeout;
+    assert_eq!(driver.wait(6 * SECOND), [Seen::Reset(1, Reset::Trip(late))]);
+    assert_eq!(driver.trips(), [late]);
+    // What is left of it is drained as ever.
+    driver.release(1);
+    driver.wait(6 * SECOND);
+    assert_eq!(driver.connection.streams(), 0);
+}
+
+#[test]
 fn a_body_that_nobody_reads_is_stopped_in_time() {
     let mut driver = Driver::new();
     let bytes = driver.wire.post(1);
@@ -330,7 +360,7 @@ fn streams_that_end_together_are_each_counted() {
     }
     driver.wait(6 * SECOND);
     driver.turn(|connection, turn| connection.shed(turn));
-    let trips: Vec<Trip> = std::iter::from_fn(|| driver.connection.take_trip()).collect();
+    let trips = driver.trips();
     let counted = |trip| trips.iter().filter(|each| **each == trip).count();
     assert_eq!(counted(Trip::RequestTimeout), 3);
     assert_eq!(counted(Trip::IdleShed), 1);

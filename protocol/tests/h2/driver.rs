@@ -1,7 +1,7 @@
 //! Drives a connection with bytes and a made-up clock, as the engine does.
 
 use crate::wire::{Got, Wire, greeting};
-use lanner_limits::{Limits, Machine, Moment};
+use lanner_limits::{Limits, Machine, Moment, Trip};
 use lanner_protocol::h2::{Connection, Event, Reset, StreamKey};
 use lanner_protocol::{
     BodyLength, Fate, Fields, Head, Output, Refusal, ResponseHead, Status, Turn,
@@ -232,6 +232,11 @@ impl Driver {
         }
         self.now = until;
         self.send(&[])
+    }
+
+    /// The limits that were hit.
+    pub(crate) fn trips(&mut self) -> Vec<Trip> {
+        std::iter::from_fn(|| self.connection.take_trip()).collect()
     }
 
     /// An answer with a body of a known length.

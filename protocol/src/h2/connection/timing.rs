@@ -106,22 +106,18 @@ impl Connection {
         }
     }
 
+    /// Several may have passed. What is done about one may end the stream, and with it what else was due.
     fn handle_stream_timeout(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
-        let Some(stream) = self.streams.at_mut(key) else {
-            return;
-        };
-        let due = stream.due;
-        if due.request <= turn.now {
-            stream.due.request = Moment::MAX;
-            self.request_timed_out(turn, key, due.queued);
+        if self.stream_due(key).request <= turn.now {
+            self.request_timed_out(turn, key);
         }
-        if due.body <= turn.now {
+        if self.stream_due(key).body <= turn.now {
             self.body_too_slow(turn, key);
         }
-        if due.response <= turn.now {
+        if self.stream_due(key).response <= turn.now {
             self.response_too_slow(turn, key);
         }
-        if due.drain <= turn.now
+        if self.stream_due(key).drain <= turn.now
             && let Some(stream) = self.streams.at_mut(key)
         {
             stream.due.drain = Moment::MAX;
@@ -133,8 +129,14 @@ impl Connection {
         }
     }
 
-    fn request_timed_out(&mut self, turn: &mut Turn<'_>, key: StreamKey, queued: bool) {
-        let trip = if queued {
+    fn stream_due(&self, key: StreamKey) -> StreamDeadlines {
+        self.streams
+            .at(key)
+            .map_or(StreamDeadlines::NONE, |stream| stream.due)
+    }
+
+    fn request_timed_out(&mut self, turn: &mut Turn<'_>, key: StreamKey) {
+        let trip = if self.stream_due(key).queued {
             Trip::QueueTimeout
         } else {
             Trip::RequestTimeout
@@ -144,6 +146,10 @@ impl Connection {
         }
         self.note(trip.into());
         self.answer_refusal(turn, key, trip.into());
+        // Nobody waits for the body any more.
+        if let Some(stream) = self.streams.at_mut(key) {
+            stream.due = StreamDeadlines::NONE;
+        }
         self.owed.push_back(Event::Reset {
             stream: key,
             reason: Reset::Trip(trip),
