@@ -94,12 +94,22 @@ enum Ping {
     Alive,
 }
 
-/// What stays of the exchange that ended last.
+/// What stays of an answer when its stream is gone.
 #[derive(Clone, Copy, Debug, Default)]
 struct LastAnswer {
     stream: u32,
     status: Option<Status>,
     body_bytes: u64,
+}
+
+impl LastAnswer {
+    fn new(key: StreamKey, stream: &Stream) -> Self {
+        Self {
+            stream: key.id,
+            status: stream.answered,
+            body_bytes: stream.body_bytes_sent,
+        }
+    }
 }
 
 /// One client's connection. The module's documentation gives the order of calls.
@@ -160,6 +170,8 @@ pub struct Connection {
     aged: bool,
     eof: bool,
     last_answer: LastAnswer,
+    /// By the places of the streams that the connection's end has cut, whose exchanges are still to be ended.
+    cut_answers: Vec<LastAnswer>,
     trips: Trips,
     end: Option<EndReason>,
 }
@@ -238,6 +250,7 @@ impl Connection {
             aged: false,
             eof: false,
             last_answer: LastAnswer::default(),
+            cut_answers: Vec::new(),
             trips: Trips::default(),
             end: None,
             limits,
@@ -337,22 +350,30 @@ impl Connection {
         !self.owed.is_empty()
     }
 
-    /// The status sent on a stream that exists or was the last to end, ours or the app's, for the access log.
+    /// The status sent on a stream that exists, was the last to end, or was cut by the connection's end, ours or the app's: for
+    /// the access log.
     pub fn answered(&self, stream: StreamKey) -> Option<Status> {
         match self.streams.at(stream) {
             Some(found) => found.answered,
-            None if self.last_answer.stream == stream.id => self.last_answer.status,
-            None => None,
+            None => self.last_answer_on(stream).status,
         }
     }
 
-    /// Body bytes queued for the answer on a stream that exists or was the last to end, for the access log.
+    /// Body bytes queued for the answer on such a stream, for the access log.
     pub fn body_bytes_sent(&self, stream: StreamKey) -> u64 {
         match self.streams.at(stream) {
             Some(found) => found.body_bytes_sent,
-            None if self.last_answer.stream == stream.id => self.last_answer.body_bytes,
-            None => 0,
+            None => self.last_answer_on(stream).body_bytes,
         }
+    }
+
+    fn last_answer_on(&self, stream: StreamKey) -> LastAnswer {
+        let cut = self.cut_answers.get(stream.place());
+        cut.into_iter()
+            .chain([&self.last_answer])
+            .find(|answer| answer.stream == stream.id)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Whether the exchange on this stream is under way: one that was answered or reset in the app's place is not.
@@ -416,9 +437,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_takes_a_kibibyte_and_a_half_beside_its_tables_of_fields() {
+    fn a_connection_takes_1600_bytes_beside_its_tables_of_fields() {
         assert!(
-            size_of::<Connection>() <= 1536,
+            size_of::<Connection>() <= 1600,
             "{}",
             size_of::<Connection>()
         );

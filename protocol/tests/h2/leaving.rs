@@ -4,7 +4,7 @@ use crate::driver::{Driver, Seen};
 use crate::wire::{self, Got, ping};
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{self, Kind};
-use lanner_protocol::{EndReason, Fate};
+use lanner_protocol::{BodyLength, EndReason, Fate, Status};
 use std::time::Duration;
 
 fn go_away(code: ErrorCode) -> Vec<u8> {
@@ -209,4 +209,30 @@ fn making_room_says_goodbye() {
     driver.turn(|connection, turn| connection.shed(turn));
     assert_eq!(driver.connection.end_reason(), Some(EndReason::Shed));
     assert!(matches!(&driver.got()[..], [Got::GoAway { .. }]));
+}
+
+#[test]
+fn what_was_answered_is_known_when_the_end_of_the_connection_cuts_it() {
+    let mut driver = Driver::new();
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+    }
+    driver.respond(1, 200, BodyLength::Unknown);
+    driver.body(1, b"begun");
+    driver.respond(5, 404, BodyLength::Known(10));
+    driver.got();
+    // A fault of the client's first, and then the client is gone.
+    driver.send(&wire::settings_ack());
+    assert_eq!(driver.connection.fate(), Fate::Flush { linger: true });
+    driver.connection.handle_reset();
+    assert_eq!(driver.connection.streams(), 0);
+    let answer = |stream| {
+        let key = driver.key(stream);
+        let status = driver.connection.answered(key).map(Status::code);
+        (status, driver.connection.body_bytes_sent(key))
+    };
+    assert_eq!(answer(1), (Some(200), 5));
+    assert_eq!(answer(3), (None, 0));
+    assert_eq!(answer(5), (Some(404), 0));
 }

@@ -120,11 +120,7 @@ impl Connection {
         };
         stream.transmit = Transmit::Over;
         stream.due.request = Moment::MAX;
-        self.last_answer = LastAnswer {
-            stream: key.id,
-            status: stream.answered,
-            body_bytes: stream.body_bytes_sent,
-        };
+        self.last_answer = LastAnswer::new(key, stream);
         if stream.is_over() {
             self.remove(turn, key);
         } else if stream.receive == Receive::Open {

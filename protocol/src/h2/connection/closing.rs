@@ -261,6 +261,7 @@ impl Connection {
     fn end_all(&mut self, reason: EndReason) {
         self.end.get_or_insert(reason);
         self.clear_deadlines();
+        self.keep_cut_answers();
         self.streams = Streams::new();
         self.schedule = Schedule::new();
         self.reader.take_block();
@@ -268,6 +269,21 @@ impl Connection {
         self.resumed = VecDeque::new();
         self.held = VecDeque::new();
         self.queued_bytes = 0;
+    }
+
+    /// The engine ends the exchanges only now, and says what came of them.
+    fn keep_cut_answers(&mut self) {
+        // An end may come behind another one.
+        if self.streams.count() == 0 {
+            return;
+        }
+        let answer_at = |place| {
+            let key = self.streams.key_at(place)?;
+            Some(LastAnswer::new(key, self.streams.at(key)?))
+        };
+        self.cut_answers = (0..self.streams.places())
+            .map(|place| answer_at(place).unwrap_or_default())
+            .collect();
     }
 
     fn clear_deadlines(&mut self) {
