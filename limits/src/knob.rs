@@ -208,7 +208,7 @@ knobs! {
     h2_ping_interval "LANNER_H2_PING_INTERVAL" "limits.h2.ping_interval": Option<Duration> = None => "none",
         OrNone(time(seconds(1), TIMEOUT_MAX));
 
-    /// How long the answer to our PING may take.
+    /// How long the answer to our PING may take, from when we last heard of the client otherwise.
     h2_ping_timeout "LANNER_H2_PING_TIMEOUT" "limits.h2.ping_timeout": Duration = seconds(20) => "20s",
         time(TIMEOUT_MIN, TIMEOUT_MAX), trips PingTimeout;
 

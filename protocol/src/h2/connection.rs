@@ -148,6 +148,7 @@ pub struct Connection {
     ping_due: Moment,
     release_due: Moment,
     ping: Ping,
+    /// When the client last sent something, or took something that had waited for it.
     heard: Moment,
     write_rate: WriteRate,
     /// Bytes ever queued in the output.
@@ -166,7 +167,8 @@ pub struct Connection {
     windows_grow: bool,
     greeted: bool,
     peer_leaving: bool,
-    backlog: bool,
+    /// Bytes of the output that the last write left. Where it left some, the client has not taken what we said.
+    backlog: usize,
     aged: bool,
     eof: bool,
     last_answer: LastAnswer,
@@ -246,7 +248,7 @@ impl Connection {
             windows_grow: true,
             greeted: false,
             peer_leaving: false,
-            backlog: false,
+            backlog: 0,
             aged: false,
             eof: false,
             last_answer: LastAnswer::default(),
@@ -316,7 +318,7 @@ impl Connection {
     /// Since when the connection has been waiting for a request, if it is doing just that. A client that still takes
     /// its last answer is not idle.
     pub fn idle_since(&self) -> Option<Moment> {
-        (self.awaits_request() && !self.backlog).then_some(self.idle_since)
+        (self.awaits_request() && self.backlog == 0).then_some(self.idle_since)
     }
 
     /// Whether no request is there, not even in part.

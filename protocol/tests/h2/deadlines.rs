@@ -139,6 +139,36 @@ fn a_connection_that_falls_silent_is_asked_and_then_cut() {
     assert_eq!(driver.connection.take_trip(), Some(Trip::PingTimeout));
 }
 
+/// The PING lies behind an answer that is taken slowly, or not at all.
+#[test]
+fn a_client_that_is_heard_or_takes_its_answer_is_there_without_its_answer_to_the_ping() {
+    for (sends, takes) in [(true, 0), (false, 1_000), (false, 0)] {
+        let mut driver = Driver::with(|limits| limits.h2_ping_interval = Some(10 * SECOND));
+        let bytes = driver.wire.post(1);
+        driver.send(&bytes);
+        driver.respond(1, 200, BodyLength::Unknown);
+        driver.body(1, &[b'x'; 60_000]);
+        driver.stall(0);
+        // Until it is asked.
+        driver.wait(11 * SECOND);
+        for second in 0..40 {
+            if sends {
+                driver.send(&data(1, false, b"still here"));
+            }
+            driver.stall(takes);
+            driver.wait(SECOND);
+            let is_there = sends || takes > 0 || second < 18;
+            assert!(driver.is_open() || !is_there, "{sends} {takes} {second}");
+        }
+        assert_eq!(driver.is_open(), sends || takes > 0);
+        if driver.is_open() {
+            // The same client falls silent.
+            driver.wait(40 * SECOND);
+        }
+        assert_eq!(driver.trips(), [Trip::PingTimeout]);
+    }
+}
+
 #[test]
 fn a_body_that_trickles_is_cut_only_while_the_app_waits() {
     let mut driver = Driver::new();

@@ -39,7 +39,7 @@ impl Connection {
         }
         self.idle_since = turn.now;
         self.release_due = turn.now + RELEASE_AFTER;
-        if !self.backlog {
+        if self.backlog == 0 {
             self.deadlines
                 .set(Timer::KeepAlive, turn.now + self.limits.keepalive_timeout);
         }

@@ -330,8 +330,11 @@ impl Connection {
             self.output_bytes - (unsent as u64).min(self.output_bytes),
             self.output_bytes,
         );
+        let backlog = std::mem::replace(&mut self.backlog, unsent);
+        if backlog > 0 && unsent < backlog + queued {
+            self.heard = now;
+        }
         if unsent > 0 {
-            self.backlog = true;
             // The client is busy with the last answer; the time for its next request has not begun.
             self.deadlines.clear(Timer::KeepAlive);
             if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
@@ -346,7 +349,7 @@ impl Connection {
             self.write_rate.clear();
             self.deadlines.clear(Timer::ResponseRate);
         }
-        let had_backlog = std::mem::take(&mut self.backlog);
+        let had_backlog = backlog > 0;
         // A field block that is under way need not open a stream, and its own deadline ends with it.
         if had_backlog && self.streams.count() == 0 && self.fate == Fate::Open {
             self.idle_since = now;

@@ -62,7 +62,13 @@ impl Connection {
             return;
         };
         if self.ping == Ping::Alive {
-            return self.abort_with(Trip::PingTimeout);
+            // Its answer may come late, behind much else on either way. Whoever is heard meanwhile is there.
+            let due = self.heard + self.limits.h2_ping_timeout;
+            if due <= turn.now {
+                return self.abort_with(Trip::PingTimeout);
+            }
+            self.ping_due = due;
+            return;
         }
         let due = self.heard + interval;
         if due > turn.now || !self.greeted {
