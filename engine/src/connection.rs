@@ -278,7 +278,7 @@ impl Connection {
         self.detects = false;
         let mut http = h2::Connection::new(shared.limits.clone(), now, self.info.id);
         if self.info.tls.is_some() {
-            http.set_secure();
+            http.handle_handshake(now);
         }
         self.dialect = Dialect::Http2(Box::new(Http2::new(http)));
         if self.stopping {

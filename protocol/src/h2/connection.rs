@@ -259,9 +259,14 @@ impl Connection {
         }
     }
 
-    /// Says that TLS is below, so that `https` is what requests are expected to name.
-    pub fn set_secure(&mut self) {
+    /// The handshake is over `now`: TLS is below, so that `https` is what requests are expected to name, and the first of them
+    /// has the time that any other has.
+    pub fn handle_handshake(&mut self, now: Moment) {
         self.secure = true;
+        self.deadlines.clear(Timer::FirstByte);
+        self.idle_since = now;
+        self.deadlines
+            .set(Timer::KeepAlive, now + self.limits.keepalive_timeout);
     }
 
     /// Lets CONNECT name a protocol (RFC 8441), which the client is told with our first SETTINGS: to be called before anything

@@ -16,13 +16,65 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_silent_client_is_cut_at_the_first_byte_timeout() {
-    let mut driver = Driver::silent(|_| {});
-    driver.send(&[]);
-    driver.wait(15 * SECOND);
-    assert_eq!(driver.connection.fate(), Fate::Gone);
+    // One that was told nothing, and one that was.
+    for greeted in [false, true] {
+        let mut driver = Driver::silent(|_| {});
+        if greeted {
+            driver.send(&[]);
+            driver.got();
+        }
+        driver.wait(15 * SECOND);
+        assert_eq!(
+            driver.connection.end_reason(),
+            Some(EndReason::FirstByteTimeout)
+        );
+        assert_eq!(driver.trips(), [Trip::FirstByteTimeout]);
+        if greeted {
+            assert_eq!(driver.connection.fate(), Fate::Flush { linger: false });
+            assert!(matches!(driver.got()[..], [Got::GoAway { last: 0, .. }]));
+        } else {
+            assert_eq!(driver.connection.fate(), Fate::Gone);
+        }
+    }
+}
+
+#[test]
+fn behind_a_handshake_the_first_request_has_the_time_of_any_other() {
+    let start = || {
+        let mut driver = Driver::silent(|_| {});
+        driver.wait(2 * SECOND);
+        driver.connection.handle_handshake(driver.now);
+        assert_eq!(driver.connection.idle_since(), Some(driver.now));
+        driver.send(&[]);
+        driver.got();
+        driver.wait(74 * SECOND);
+        assert!(driver.is_open());
+        driver
+    };
+    let mut driver = start();
+    driver.wait(SECOND);
     assert_eq!(
         driver.connection.end_reason(),
-        Some(EndReason::FirstByteTimeout)
+        Some(EndReason::KeepAliveTimeout)
+    );
+    assert!(matches!(driver.got()[..], [Got::GoAway { last: 0, .. }]));
+    // What begins in time has the time of a head.
+    let mut driver = start();
+    let greeting = greeting();
+    let (first, rest) = greeting.split_at(10);
+    driver.send(first);
+    driver.wait(5 * SECOND);
+    assert!(driver.is_open());
+    driver.send(rest);
+    driver.got();
+    driver.wait(74 * SECOND);
+    assert!(driver.is_open());
+    let mut driver = start();
+    driver.send(first);
+    driver.wait(15 * SECOND);
+    assert_eq!(
+        driver.connection.end_reason(),
+        Some(EndReason::RequestHeadersTimeout)
     );
 }
 

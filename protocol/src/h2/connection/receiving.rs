@@ -140,6 +140,8 @@ impl Connection {
         self.greeted = true;
         let out = turn.output.tail();
         self.terms.send(&self.limits, turn.now, out);
+        // The client may take its time before it begins; only then it is to answer.
+        self.terms.due = Moment::MAX;
         // It may have been asked to leave before it could say so.
         if self.leaving == Leaving::Announced {
             self.say_leaving(turn);
@@ -154,10 +156,19 @@ impl Connection {
             None => self.reader.awaits_rest(bytes) || !self.terms.peer.have_begun(),
         };
         if partial && !self.deadlines.is_set(Timer::Head) {
-            self.deadlines.clear(Timer::FirstByte);
+            if self.preface.is_some() {
+                self.end_first_wait();
+            }
             self.deadlines
                 .set(Timer::Head, now + self.limits.header_timeout);
         }
+    }
+
+    /// The client's first bytes have come. The time for its first request begins with its SETTINGS.
+    #[cold]
+    fn end_first_wait(&mut self) {
+        self.deadlines.clear(Timer::FirstByte);
+        self.deadlines.clear(Timer::KeepAlive);
     }
 
     /// Looks at what begins at `from`.
@@ -213,9 +224,10 @@ impl Connection {
             PrefaceStep::More if input.is_empty() => Ok(None),
             PrefaceStep::More => Ok(Some((input.len(), None))),
             PrefaceStep::Complete { consumed } => {
-                self.deadlines.clear(Timer::FirstByte);
-                self.deadlines
-                    .set(Timer::Head, now + self.limits.header_timeout);
+                self.end_first_wait();
+                let due = now + self.limits.header_timeout;
+                self.deadlines.set(Timer::Head, due);
+                self.terms.due = due;
                 self.preface = None;
                 Ok(Some((consumed, None)))
             }

@@ -10,11 +10,8 @@ impl Connection {
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
         while let Some(timer) = self.deadlines.take_expired(turn.now) {
             match timer {
-                Timer::FirstByte => {
-                    self.trips.note(Trip::FirstByteTimeout);
-                    self.gone(Trip::FirstByteTimeout.into());
-                }
-                Timer::KeepAlive => self.keep_alive_over(turn),
+                Timer::FirstByte => self.idle_over(turn, Trip::FirstByteTimeout),
+                Timer::KeepAlive => self.idle_over(turn, Trip::KeepaliveTimeout),
                 Timer::Head => self.fail(turn, Trip::HeaderTimeout.into()),
                 Timer::ResponseRate => self.abort_with(Trip::MinResponseRate),
                 Timer::Linger => self.gone(EndReason::Announced),
@@ -39,10 +36,14 @@ impl Connection {
         }
     }
 
-    fn keep_alive_over(&mut self, turn: &mut Turn<'_>) {
-        self.trips.note(Trip::KeepaliveTimeout);
+    /// No request came. The client hears so where it has heard anything.
+    fn idle_over(&mut self, turn: &mut Turn<'_>, trip: Trip) {
+        self.trips.note(trip);
+        if !self.greeted {
+            return self.gone(trip.into());
+        }
         self.say_goodbye(turn);
-        self.close(false, Trip::KeepaliveTimeout.into());
+        self.close(false, trip.into());
     }
 
     /// First the client is asked for no more requests; when the grace is over too, the connection is cut.
