@@ -205,7 +205,8 @@ impl Request {
         self.change(|overrides| overrides.min_body_rate = Some(rate))
     }
 
-    /// Replaces `LANNER_MIN_RESPONSE_RATE` and its grace for the answer to this request; `None` is no minimum.
+    /// Replaces `LANNER_MIN_RESPONSE_RATE` and its grace for the answer to this request; `None` is no minimum. Over HTTP/2 the
+    /// answers that wait for their client together, already on their way to its socket, are judged as the mildest of them.
     ///
     /// # Errors
     /// [`TooLate`] once the body has been read from, or the answer has begun.

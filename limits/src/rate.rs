@@ -17,6 +17,15 @@ pub struct MinRate {
 }
 
 impl MinRate {
+    /// What asks no more than either of two.
+    #[must_use]
+    pub fn milder(self, other: MinRate) -> MinRate {
+        MinRate {
+            bytes_per_second: self.bytes_per_second.min(other.bytes_per_second),
+            grace: self.grace.max(other.grace),
+        }
+    }
+
     /// How long `bytes` take at exactly this rate, in nanoseconds, rounded up in the peer's favour.
     fn nanos_for(self, bytes: u64) -> u64 {
         if self.bytes_per_second == 0 {

@@ -17,6 +17,7 @@ pub mod error_code;
 mod fault;
 pub mod flood;
 pub mod frame;
+mod output_rate;
 pub mod priority;
 pub(crate) mod reader;
 pub(crate) mod request;

@@ -31,6 +31,7 @@ use super::error_code::ErrorCode;
 use super::fault::Fault;
 use super::flood::Flood;
 use super::frame::{self, Preface};
+use super::output_rate::OutputRate;
 use super::priority::{Priority, Schedule};
 use super::reader::Reader;
 use super::settings::{Settings, Side};
@@ -150,7 +151,7 @@ pub struct Connection {
     ping: Ping,
     /// When the client last sent something, or took something that had waited for it.
     heard: Moment,
-    write_rate: WriteRate,
+    output_rate: OutputRate,
     /// Bytes ever queued in the output.
     output_bytes: u64,
     requests: u64,
@@ -236,7 +237,7 @@ impl Connection {
             release_due: Moment::MAX,
             ping: Ping::None,
             heard: now,
-            write_rate: WriteRate::default(),
+            output_rate: OutputRate::default(),
             output_bytes: 0,
             requests: 0,
             last_stream: 0,

@@ -4,12 +4,12 @@ use crate::driver::{Driver, Seen};
 use crate::wire::{
     Got, data, frame, greeting, literal, ping, settings, settings_ack, window_update,
 };
-use lanner_limits::Trip;
+use lanner_limits::{MinRate, Trip};
 use lanner_protocol::h2::Reset;
 use lanner_protocol::h2::error_code::ErrorCode;
 use lanner_protocol::h2::frame::{END_HEADERS, Kind};
 use lanner_protocol::h2::settings::Id;
-use lanner_protocol::{BodyLength, EndReason, Fate, Refusal};
+use lanner_protocol::{BodyLength, EndReason, Fate, Overrides, Refusal};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -308,6 +308,58 @@ fn a_client_that_does_not_read_its_socket_is_cut() {
         driver.connection.end_reason(),
         Some(EndReason::MinResponseDataRate)
     );
+}
+
+/// The rate that an app asked for is that of its connection, while some of its answer waits in the output.
+#[test]
+fn an_app_that_asks_for_no_least_rate_gets_none() {
+    let ask = |driver: &mut Driver, stream, rate| {
+        let bytes = driver.wire.get(stream);
+        driver.send(&bytes);
+        let key = driver.key(stream);
+        let overrides = Overrides {
+            min_response_rate: Some(rate),
+            ..Overrides::default()
+        };
+        assert!(driver.turn(|connection, turn| connection.admit(key, turn, overrides)));
+    };
+    let mut driver = Driver::new();
+    // The second would be cut at once, if it were alone.
+    ask(&mut driver, 1, None);
+    ask(&mut driver, 3, Some(rate(1_000_000, SECOND)));
+    for stream in [3, 1] {
+        driver.answer(stream, &[b'x'; 1_000]);
+        driver.stall(10);
+    }
+    driver.wait(60 * SECOND);
+    assert!(driver.is_open(), "{:?}", driver.trips());
+    // All of it was taken: what comes next is judged by its own.
+    driver.got();
+    for (stream, asked, time) in [
+        (5, rate(10, SECOND), 100 * SECOND),
+        (7, rate(1_000_000, 20 * SECOND), 20 * SECOND),
+    ] {
+        ask(&mut driver, stream, Some(asked));
+        driver.answer(stream, &[b'x'; 1_000]);
+        driver.stall(10);
+        driver.wait(time - SECOND);
+        assert!(driver.is_open(), "{:?}", driver.trips());
+        driver.got();
+    }
+    let bytes = driver.wire.get(9);
+    driver.send(&bytes);
+    driver.answer(9, &[b'x'; 1_000]);
+    driver.stall(10);
+    driver.wait(6 * SECOND);
+    assert_eq!(driver.trips(), [Trip::MinResponseRate]);
+    assert_eq!(driver.connection.fate(), Fate::Abort);
+}
+
+fn rate(bytes_per_second: u64, grace: Duration) -> MinRate {
+    MinRate {
+        bytes_per_second,
+        grace,
+    }
 }
 
 #[test]

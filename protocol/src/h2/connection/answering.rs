@@ -44,6 +44,7 @@ impl Connection {
         if ends {
             found.end = End::Sent;
         }
+        self.output_rate.note(found.min_response_rate);
         self.encode_head(turn, stream.id, head, announced, ends);
         Ok(())
     }
@@ -78,6 +79,7 @@ impl Connection {
             Transmit::Body { left: None } if !found.reset => {
                 if found.queue.is_empty() {
                     found.end = End::Sent;
+                    self.output_rate.note(found.min_response_rate);
                     self.encode_end(turn, stream.id, trailers);
                 } else {
                     found.end = End::Queued;

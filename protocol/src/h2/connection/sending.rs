@@ -65,6 +65,7 @@ impl Connection {
         if ends {
             found.end = End::Sent;
         }
+        self.output_rate.note(found.min_response_rate);
         self.send_window.take(bytes as u32);
         self.flood.data_sent(bytes as u32, false);
         frame::encode_data_header(stream.id, ends, bytes, turn.output.tail());
@@ -238,6 +239,7 @@ impl Connection {
         frame::encode_data_header(key.id, end_here, bytes, turn.output.tail());
         stream.queue.move_to(bytes, turn.output);
         stream.send_window.take(bytes as u32);
+        self.output_rate.note(stream.min_response_rate);
         self.send_window.take(bytes as u32);
         self.queued_bytes -= bytes;
         self.flood
@@ -337,18 +339,18 @@ impl Connection {
         if unsent > 0 {
             // The client is busy with the last answer; the time for its next request has not begun.
             self.deadlines.clear(Timer::KeepAlive);
-            if let (Some(rate), true) = (self.limits.response_rate(), queued > 0) {
-                let deadline = self
-                    .write_rate
-                    .on_queued(now, queued as u64, unsent as u64, rate);
-                self.deadlines.set(Timer::ResponseRate, deadline);
+            if queued > 0 {
+                let usual = self.limits.response_rate();
+                let rate = &mut self.output_rate;
+                match rate.on_queued(now, queued as u64, unsent as u64, usual) {
+                    Some(due) => self.deadlines.set(Timer::ResponseRate, due),
+                    None => self.deadlines.clear(Timer::ResponseRate),
+                }
             }
             return self.may_flush(unsent) && unsent < self.bodies_bytes_max();
         }
-        if self.deadlines.is_set(Timer::ResponseRate) {
-            self.write_rate.clear();
-            self.deadlines.clear(Timer::ResponseRate);
-        }
+        self.output_rate.clear();
+        self.deadlines.clear(Timer::ResponseRate);
         let had_backlog = backlog > 0;
         // A field block that is under way need not open a stream, and its own deadline ends with it.
         if had_backlog && self.streams.count() == 0 && self.fate == Fate::Open {
