@@ -5,10 +5,13 @@
 //!
 //! ```text
 //!               receive                                   transmit
-//!   HEADERS ──▶ Open ── END_STREAM ──▶ Closed   Pending ── respond ──▶ Body ── finish ──▶ Over
-//!                │  exchange over        ▲         (end: No ▶ Queued ▶ Sent, as END_STREAM goes out)
+//!   HEADERS ──▶ Open ── END_STREAM ──▶ Closed   Pending ── respond ──▶ Body ─────── finish ──▶ Over
+//!                │  exchange over        ▲         └── HEAD, refusal ──▶ Suppressed ────────────▲
+//!                ▼                       │         (end: No ▶ Queued ▶ Sent, as END_STREAM goes out)
+//!            Draining ───────────────────┤
+//!                │  too much, too slow   │
 //!                ▼                       │
-//!            Draining ───────────────────┘
+//!            Stopped ── RST_STREAM ──────┘
 //! ```
 //!
 //! A stream leaves the table when both halves have ended on the wire and the exchange is over in the engine: a client that

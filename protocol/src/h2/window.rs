@@ -186,12 +186,9 @@ impl ReceiveWindow {
         self.give()
     }
 
-    /// Makes the window larger at once: a connection's, which begins with `WINDOW_DEFAULT` whatever we want. Gives the increment of
-    /// the WINDOW_UPDATE that is due, if the window was smaller.
+    /// Makes the window larger at once, if it is smaller: a connection's, which begins with `WINDOW_DEFAULT` whatever we want. Gives
+    /// the increment of the WINDOW_UPDATE that is due, with all that is owed.
     pub fn widen(&mut self, size: u32) -> Option<u32> {
-        if size <= self.size {
-            return None;
-        }
         self.grow(size);
         self.give()
     }

@@ -463,3 +463,41 @@ fn a_connections_window_does_not_grow_while_its_client_takes_no_answers() {
         assert!(credit <= 65_535, "{credit}");
     }
 }
+
+/// What nobody reads must not hold up what somebody waits for.
+#[test]
+fn a_connections_window_grows_for_an_app_that_waits_while_others_do_not_read() {
+    let mut driver = Driver::new();
+    for stream in [1, 3, 5] {
+        let bytes = driver.wire.post(stream);
+        driver.send(&bytes);
+    }
+    for _ in 0..4 {
+        driver.send(&data(1, false, &[7; 16_000]));
+    }
+    driver.send(&data(3, false, &[7; 1_535]));
+    let credit = |driver: &mut Driver| -> u32 {
+        let got = driver.got();
+        let increments = got.iter().map(|got| match got {
+            Got::WindowUpdate(0, increment) => *increment,
+            _ => 0,
+        });
+        increments.sum()
+    };
+    // Nobody waits for more: those two have something to read.
+    assert_eq!(credit(&mut driver), 0);
+    driver.want(5);
+    assert_eq!(credit(&mut driver), 65_535);
+    let seen = driver.send(&data(5, true, b"what was waited for"));
+    assert!(
+        matches!(
+            &seen[..],
+            [Seen::Data {
+                stream: 5,
+                last: true,
+                ..
+            }]
+        ),
+        "{seen:?}"
+    );
+}

@@ -463,8 +463,8 @@ fn an_aged_connection_leaves_and_is_cut_after_its_grace() {
 
 #[test]
 fn a_client_whose_window_is_full_of_what_others_did_not_read_is_not_slow() {
-    // Three streams fill the connection's window, and their apps do not read.
-    let mut driver = Driver::new();
+    // Three streams fill the connection's window, which cannot grow, and their apps do not read.
+    let mut driver = Driver::with(|limits| limits.h2_conn_window = 65_535);
     for stream in [1, 3, 5, 7] {
         let bytes = driver.wire.post(stream);
         driver.send(&bytes);

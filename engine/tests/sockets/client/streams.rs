@@ -53,7 +53,7 @@ impl Streams {
             room: WINDOW_DEFAULT.into(),
             rooms: HashMap::new(),
             room_first: WINDOW_DEFAULT.into(),
-            answers_pings: true,
+            answers_pings: false,
             pings: 0,
             end: None,
         };
@@ -64,6 +64,8 @@ impl Streams {
         streams.expect(|got| matches!(got, Got::Settings(_)));
         streams.expect(|got| *got == Got::SettingsAck);
         streams.send(&wire::settings_ack());
+        // A server that leaves asks whether it was heard; a client's first request may be on its way by then.
+        streams.answers_pings = true;
         streams
     }
 

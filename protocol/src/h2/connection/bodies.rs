@@ -26,6 +26,7 @@ impl Connection {
             }
         };
         self.reader.begin_data(header, stream);
+        self.make_room_for_readers(turn);
         // There is no content to end the body with.
         let ended = stream.filter(|_| header.end_stream && header.data == 0);
         let is_told = ended.is_some_and(|key| self.end_body(turn, key));
@@ -224,6 +225,7 @@ impl Connection {
             self.encode_continue(turn, stream.id);
         }
         self.due_by(deadline);
+        self.make_room_for_readers(turn);
     }
 
     pub(super) fn stop_waiting(&mut self, now: Moment, key: StreamKey) {
@@ -288,6 +290,34 @@ impl Connection {
             0
         };
         if let Some(increment) = self.receive_window.consume(bytes, size_max, turn.now) {
+            self.encode_window_update(turn, 0, increment);
+        }
+    }
+
+    /// Where what apps leave unread takes up all of the connection's window, other streams whose apps wait for bytes would wait
+    /// for those: then it grows, as far as it may, and what is owed is given at once.
+    #[inline]
+    fn make_room_for_readers(&mut self, turn: &mut Turn<'_>) {
+        if self.receive_window.credit() == 0 {
+            self.widen_for_readers(turn);
+        }
+    }
+
+    #[cold]
+    fn widen_for_readers(&mut self, turn: &mut Turn<'_>) {
+        let waits = |stream: &Stream| stream.wanted && stream.receive_window.credit() > 0;
+        let mut streams = (0..self.streams.places()).filter_map(|place| self.streams.key_at(place));
+        let is_waited_for = streams.any(|key| self.streams.at(key).is_some_and(waits));
+        if !is_waited_for {
+            return;
+        }
+        let mut size = self.receive_window.size();
+        if self.windows_grow && self.takes_answers() {
+            size = size
+                .saturating_add(WINDOW_DEFAULT)
+                .min(self.limits.h2_conn_window);
+        }
+        if let Some(increment) = self.receive_window.widen(size) {
             self.encode_window_update(turn, 0, increment);
         }
     }
