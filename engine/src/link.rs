@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// How far the delivery of a body has come. One piece at most is under way: the rest stays in the connection's input,
-/// where `LANNER_REQUEST_BUFFER` bounds it.
+/// where `LANNER_REQUEST_BUFFER` bounds it, or with its stream, whose window does.
 #[derive(Debug, Default)]
 enum Delivery {
     /// Nothing to take.

@@ -142,7 +142,7 @@ knobs! {
         OrNone(size(0, 1 << 60)), trips RequestBody;
 
     /// Bytes of one request that may wait here unread; beyond it we stop reading and TCP slows the sender down. A quarter
-    /// of Kestrel's: it is what each of many slow apps' clients can pin.
+    /// of Kestrel's: it is what each of many slow apps' clients can pin. On HTTP/2 `LANNER_H2_STREAM_WINDOW` says so.
     request_buffer "LANNER_REQUEST_BUFFER" "limits.request_buffer": usize = 256 << 10 => "256KiB", size(4 * KIB, GIB);
 
     /// Bytes of one response that may wait here unsent; beyond it the app's writes wait. On HTTP/2 they wait as well where

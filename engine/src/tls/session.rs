@@ -68,14 +68,6 @@ pub(crate) enum Progress {
     PeerClosed,
 }
 
-/// What became of some input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Read {
-    /// Bytes of it that were taken. Always all: what is not whole yet is kept here.
-    pub(crate) consumed: usize,
-    pub(crate) progress: Progress,
-}
-
 /// How a peer's side ended, asked when its stream did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -128,7 +120,8 @@ impl Session {
         }
     }
 
-    /// Takes what came. The input is worked on in place and is not worth anything afterwards.
+    /// Takes what came, all of it: what is not whole yet is kept here. The input is worked on in place and is not worth anything
+    /// afterwards.
     ///
     /// # Errors
     /// The session is over, and whatever alert there is lies in the outcome.
@@ -137,15 +130,12 @@ impl Session {
         input: &mut [u8],
         outcome: &mut Outcome<'_>,
         now: Moment,
-    ) -> Result<Read, Failure> {
+    ) -> Result<Progress, Failure> {
         let result = self.take(input, outcome, now);
         if result.is_err() {
             self.end();
         }
-        result.map(|()| Read {
-            consumed: input.len(),
-            progress: self.progress(),
-        })
+        result.map(|()| self.progress())
     }
 
     /// Goes on from a whole ClientHello: chooses the configuration for its name, and answers it. This is where a
