@@ -155,7 +155,7 @@ fn nothing_is_answered_before_the_driver_accepts() {
         .session
         .read(&mut hello, &mut outcome, pair.now)
         .unwrap();
-    assert_eq!(read.progress, Progress::Named);
+    assert_eq!(read, Progress::Named);
     assert!(outcome.cipher.is_empty());
     assert_eq!(pair.session.server_name(), Some("a.test"));
     let progress = pair.session.accept(&configurations, &mut outcome, pair.now);
