@@ -50,7 +50,7 @@ fn give(bytes: &[u8], piece: usize, bytes_max: usize) -> (Vec<u8>, Session, Opti
         };
         let read = session.read(&mut piece.to_vec(), &mut outcome, Moment::ZERO);
         let accepted = match read {
-            Ok(read) if read == Progress::Named => session
+            Ok(Progress::Named) => session
                 .accept(&served().1, &mut outcome, Moment::ZERO)
                 .map(drop),
             other => other.map(drop),
