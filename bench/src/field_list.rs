@@ -1,4 +1,4 @@
-//! The heads of [`heads`](crate::heads) as HTTP/2 has them: lists of fields, the pseudo-fields first. What only HTTP/1.1 has is
+//! The heads of [`heads`] as HTTP/2 has them: lists of fields, the pseudo-fields first. What only HTTP/1.1 has is
 //! left out, as a client does that speaks both (RFC 9113 section 8.2.2).
 
 use crate::heads;

@@ -2,7 +2,7 @@
 //!
 //! Lock step makes counts repeatable: the server never has more to do than one round, and nothing depends on which
 //! side is faster. How fast it goes does not matter, so it is as plain as can be. What is said in either version of HTTP is in
-//! `load/http1.rs` and `load/http2.rs`; TLS is [`secure`](crate::secure)'s.
+//! `load/http1.rs` and `load/http2.rs`; TLS is [`secure`](lanner_loadtest::secure)'s.
 
 mod http1;
 mod http2;
