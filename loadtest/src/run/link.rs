@@ -152,10 +152,12 @@ impl Link {
 }
 
 fn write_plain(mut socket: &Socket, output: &mut Output) -> io::Result<Written> {
-    let mut bytes = 0;
-    while !output.is_empty() {
+    write_on(|| {
+        if output.is_empty() {
+            return Ok(None);
+        }
         let taken = if let Some(piece) = output.contiguous() {
-            socket.write(piece)
+            socket.write(piece)?
         } else {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let mut count = 0;
@@ -163,26 +165,10 @@ fn write_plain(mut socket: &Socket, output: &mut Output) -> io::Result<Written> 
                 *place = IoSlice::new(slice);
                 count += 1;
             }
-            socket.write_vectored(&slices[..count])
+            socket.write_vectored(&slices[..count])?
         };
-        match taken {
-            Ok(count) => {
-                output.advance(count);
-                bytes += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(Written {
-                    bytes,
-                    is_blocked: true,
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Written {
-        bytes,
-        is_blocked: false,
+        output.advance(taken);
+        Ok(Some(taken))
     })
 }
 
@@ -191,31 +177,32 @@ fn write_secure(
     secure: &mut Secure,
     output: &mut Output,
 ) -> io::Result<Written> {
-    let mut bytes = 0;
-    loop {
+    write_on(|| {
         // What waits in TLS goes first; there is more of it only once that is out.
         if !secure.wants_write() {
             let Some(piece) = output.slices().next() else {
-                break;
+                return Ok(None);
             };
             let length = piece.len().min(SECURE_BYTES_MAX);
             secure.say(&piece[..length]);
             output.advance(length);
         }
-        match secure.write(&mut socket) {
-            Ok(count) => bytes += count as u64,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(Written {
-                    bytes,
-                    is_blocked: true,
-                });
-            }
+        secure.write(&mut socket).map(Some)
+    })
+}
+
+/// Writes until nothing is left or the socket has no room. `write` says how much it wrote, or that there is nothing.
+#[inline]
+fn write_on(mut write: impl FnMut() -> io::Result<Option<usize>>) -> io::Result<Written> {
+    let mut bytes = 0;
+    let is_blocked = loop {
+        match write() {
+            Ok(Some(count)) => bytes += count as u64,
+            Ok(None) => break false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-    Ok(Written {
-        bytes,
-        is_blocked: false,
-    })
+    };
+    Ok(Written { bytes, is_blocked })
 }
