@@ -194,7 +194,7 @@ knobs! {
 
     /// Bytes of all bodies of one HTTP/2 connection that may be under way or wait here unread, at most. A connection
     /// begins with 64 KiB, and its window doubles while apps read what comes as fast as it comes and the client takes what
-    /// they answer. It gets new credit for what the app has consumed and for nothing else, so this is also what one
+    /// they answer; it also grows where an app waits while others leave all of it unread. It gets new credit for what the app has consumed and for nothing else, so this is also what one
     /// connection can pin.
     h2_conn_window "LANNER_H2_CONN_WINDOW" "limits.h2.conn_window": u32 = 1 << 20 => "1MiB", size(64 * KIB, GIB);
 

@@ -280,7 +280,8 @@ impl Connection {
         }
     }
 
-    /// The connection's window is the same for all: what one stream holds unread, others cannot use. It grows for a client
+    /// The connection's window is the same for all: what one stream holds unread, others cannot use, but for
+    /// `make_room_for_readers`. It grows for a client
     /// that is served as fast as it sends, and not for one that leaves its answers where they are: whatever apps then read and
     /// send back would be held here.
     pub(super) fn credit_connection(&mut self, turn: &mut Turn<'_>, bytes: u32) {
