@@ -376,7 +376,7 @@ on_every_driver! {
 
     fn a_client_that_keeps_taking_its_answer_is_not_reset(on) {
         let change = |limits: &mut lanner::Limits| {
-            limits.min_response_rate = Some(1 << 20);
+            limits.min_response_rate = Some(64 << 10);
             limits.min_response_rate_grace = SHORT;
         };
         let whole = 32 * PIECE;
@@ -387,7 +387,7 @@ on_every_driver! {
         let mut client = Client::with_small_window(server.address());
         client.ask("/");
         client.head();
-        // Far longer than the grace in all, and faster than the rate throughout.
+        // Longer than the grace in all, and so much faster than the rate that a busy machine does not matter.
         let began = Instant::now();
         for piece in 0..32 {
             client.take(PIECE);
