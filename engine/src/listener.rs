@@ -7,7 +7,7 @@ mod wanted;
 pub(crate) use listening::{Accepted, Listening, Newcomer, Refused};
 pub(crate) use wanted::check;
 
-use crate::runtime::inherited;
+use crate::runtime::{defer_accept, inherited};
 use crate::server::{ServerInfo, StartError};
 use crate::tls::{Keeper, Kept};
 use lanner_limits::{Host, Limits, ListenUrl, Listener, Protocols};
@@ -375,6 +375,9 @@ fn apply_tcp_options(socket: &Socket, limits: &Limits) -> io::Result<()> {
     }
     if let Some(bytes) = limits.tcp_notsent_lowat {
         socket.set_tcp_notsent_lowat(bytes)?;
+    }
+    if let Some(silence) = limits.tcp_defer_accept {
+        defer_accept(socket, silence)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! nothing left to do. Its few verbs: accept, read, vectored write, wait until the worker's next deadline, wake.
 
 mod accepting;
+mod deferral;
 mod delivery;
 mod door;
 mod epoll;
@@ -19,6 +20,7 @@ mod tasks;
 mod turn;
 mod uring;
 
+pub(crate) use deferral::defer_accept;
 pub(crate) use reactor::{Reactor, Source};
 
 use crate::control::Control;

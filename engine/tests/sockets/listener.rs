@@ -4,7 +4,7 @@ use crate::app;
 use crate::child;
 use crate::client::Client;
 use crate::server::{Fixture, PATIENCE, listening, serve, start, until};
-use lanner::{BoundAddress, Request, Response, StartError};
+use lanner::{BoundAddress, Count, Request, Response, StartError};
 use lanner_limits::Driver;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 use std::cell::RefCell;
@@ -328,5 +328,17 @@ on_every_driver! {
             assert_eq!(accepted.tcp_keepalive_time().unwrap().as_secs(), 18);
             assert_eq!(accepted.tcp_notsent_lowat().unwrap(), 99 << 10);
         }
+    }
+
+    fn a_client_that_says_nothing_may_be_left_to_the_kernel(on) {
+        let deferred = |limits: &mut lanner::Limits| {
+            limits.tcp_defer_accept = Some(std::time::Duration::from_secs(60));
+        };
+        let server = serve(on, deferred, app::hello);
+        let mut silent = server.connect();
+        assert_eq!(server.connect().get("/").status, 200);
+        assert_eq!(server.counters().count(Count::Accepted), 1);
+        assert_eq!(silent.get("/").status, 200);
+        assert_eq!(server.counters().count(Count::Accepted), 2);
     }
 }
