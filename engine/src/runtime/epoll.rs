@@ -57,7 +57,8 @@ struct Epoll<D: Dispatch> {
 
 struct Socket {
     descriptor: OwnedFd,
-    interest: EventFlags,
+    /// What the kernel was told to wait for, once it was.
+    interest: Option<EventFlags>,
 }
 
 impl<D: Dispatch> Epoll<D> {
@@ -258,13 +259,18 @@ impl<D: Dispatch> Epoll<D> {
         let mut interest = EventFlags::empty();
         interest.set(EventFlags::IN, read);
         interest.set(EventFlags::OUT, write);
-        if interest != socket.interest {
-            socket.interest = interest;
-            let data = EventData::new_u64(key.to_bits());
-            if epoll::modify(&self.epoll, &socket.descriptor, data, interest).is_err() {
-                self.worker.handle_reset(key);
-                self.worker.put_off(key);
-            }
+        let before = socket.interest.replace(interest);
+        if before == Some(interest) {
+            return;
+        }
+        let data = EventData::new_u64(key.to_bits());
+        let told = match before {
+            None => epoll::add(&self.epoll, &socket.descriptor, data, interest),
+            Some(_) => epoll::modify(&self.epoll, &socket.descriptor, data, interest),
+        };
+        if told.is_err() {
+            self.worker.handle_reset(key);
+            self.worker.put_off(key);
         }
     }
 
@@ -324,16 +330,14 @@ impl<D: Dispatch> Doorkeeper<D> for Epoll<D> {
         if index >= self.sockets.len() {
             self.sockets.resize_with(index + 1, || None);
         }
-        let interest = EventFlags::IN;
-        let data = EventData::new_u64(key.to_bits());
-        if epoll::add(&self.epoll, &descriptor, data, interest).is_err() {
-            self.worker.handle_reset(key);
-            self.worker.put_off(key);
-        }
         self.sockets[index] = Some(Socket {
             descriptor,
-            interest,
+            interest: None,
         });
+        // A request often comes with the end of its connection's handshake, and one that is answered and closed at once is
+        // never waited for.
+        self.read(key, false);
+        self.serve(key);
     }
 
     fn make_room(&mut self, newcomers: usize) -> bool {
