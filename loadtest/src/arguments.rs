@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::quantity::Quantity;
@@ -106,7 +107,7 @@ impl fmt::Display for Failure {
 
 impl Failure {
     /// A failure of the work, with what was being done.
-    pub fn of(doing: &str) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub fn of(doing: &str) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::Run(format!("{doing}: {error}"))
     }
 }
@@ -116,6 +117,11 @@ pub fn command_line() -> impl Iterator<Item = String> {
     std::env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
+}
+
+/// Prints how a program is called. Whoever reads only the beginning of it closes the pipe.
+pub fn print_help(text: &str) {
+    drop(writeln!(io::stdout(), "{text}"));
 }
 
 impl Program {
@@ -132,7 +138,7 @@ impl Program {
     ) -> ExitCode {
         let outcome = self.read(words).and_then(|invocation| match invocation {
             Invocation::Help(text) => {
-                println!("{text}");
+                print_help(&text);
                 Ok(())
             }
             Invocation::Run(arguments) => work(&arguments),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lanner_loadtest::arguments::{Arguments, Failure, command_line};
+use lanner_loadtest::arguments::{Arguments, Failure, command_line, print_help};
 use lanner_loadtest::compare;
 use lanner_loadtest::descriptors;
 use lanner_loadtest::report::{Destinations, Progress, Record};
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Some("run") => command::PROGRAM.start_with(words, run),
         Some("compare") => compare::PROGRAM.start_with(words, compare::run),
         Some("--help" | "-h") => {
-            println!("{USAGE}");
+            print_help(USAGE);
             ExitCode::SUCCESS
         }
         Some(other) => {
