@@ -1,5 +1,5 @@
 //! Child processes that cannot outlive us: pinned to a core, ended on drop, by their own ids and nobody else's, and told to end
-//! by the kernel should we be killed.
+//! by the kernel should we be killed. What one has cost is read between its end and its being reaped.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Failure;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::process_tree;
 
@@ -23,6 +23,15 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Pinned {
     pub(crate) child: Child,
     name: String,
+}
+
+/// What a child left.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// What it printed.
+    pub(crate) text: String,
+    /// User and system time of it and of its children.
+    pub(crate) cpu_seconds: f64,
 }
 
 /// A command that runs on one core. `setpriv` and `taskset` replace themselves by what they start, so the child's id is the
@@ -57,15 +66,21 @@ impl Pinned {
         self.child.id()
     }
 
-    /// Waits for its end and gives what it printed, which is read meanwhile: a pipe does not hold much.
-    pub(crate) fn output(mut self, within: Duration) -> Result<String, Failure> {
+    /// Waits for its end and gives what it printed.
+    pub(crate) fn output(self, within: Duration) -> Result<String, Failure> {
+        Ok(self.ending(within)?.text)
+    }
+
+    /// Waits for its end. What it prints is read meanwhile: a pipe does not hold much.
+    pub(crate) fn ending(mut self, within: Duration) -> Result<Ending, Failure> {
         let out = self.child.stdout.take();
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
             out.map_or(Ok(0), |mut out| out.read_to_string(&mut text))
                 .map(|_| text)
         });
-        let Some(status) = self.wait(within).map_err(Failure::of(&self.name))? else {
+        let ended = self.wait(within).map_err(Failure::of(&self.name))?;
+        let Some((status, cpu_seconds)) = ended else {
             return Err(Failure::Run(format!(
                 "{} did not end within {within:?}",
                 self.name
@@ -75,7 +90,7 @@ impl Pinned {
         let text = reader.join().map_err(panicked)?;
         let text = text.map_err(Failure::of(&self.name))?;
         match status.success() {
-            true => Ok(text),
+            true => Ok(Ending { text, cpu_seconds }),
             false => Err(Failure::Run(format!(
                 "{} failed with {status}: {}",
                 self.name,
@@ -84,14 +99,27 @@ impl Pinned {
         }
     }
 
-    fn wait(&mut self, within: Duration) -> io::Result<Option<ExitStatus>> {
+    /// How it ended and what CPU time it took, if it does so in time.
+    fn wait(&mut self, within: Duration) -> io::Result<Option<(ExitStatus, f64)>> {
         let until = Instant::now() + within;
-        loop {
-            match self.child.try_wait()? {
-                None if Instant::now() < until => sleep(LOOK_EVERY),
-                status => return Ok(status),
+        while !self.has_ended()? {
+            if Instant::now() >= until {
+                return Ok(None);
             }
+            sleep(LOOK_EVERY);
         }
+        // Nobody else can have its id before it is reaped.
+        let cpu_seconds = process_tree::cpu_seconds_of_ended(self.id());
+        Ok(Some((self.child.wait()?, cpu_seconds)))
+    }
+
+    /// Whether it has ended, without reaping it.
+    fn has_ended(&self) -> io::Result<bool> {
+        let Some(pid) = pid(self.id()) else {
+            return Ok(true);
+        };
+        let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::Pid(pid), looks)?.is_some())
     }
 }
 
@@ -111,10 +139,14 @@ impl Drop for Pinned {
 }
 
 fn signal(id: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = pid(id) {
         // It may be gone already, which is what we want.
         let _ = kill_process(pid, signal);
     }
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    i32::try_from(id).ok().and_then(Pid::from_raw)
 }
 
 #[cfg(test)]
@@ -154,6 +186,20 @@ mod tests {
         let seq = Pinned::start("seq", &mut command).unwrap();
         let text = seq.output(Duration::from_secs(10)).unwrap();
         assert!(text.ends_with("\n99999\n100000\n"));
+    }
+
+    #[test]
+    fn what_a_child_and_its_own_children_cost_is_known_when_it_has_ended() {
+        // Whatever the machine's speed: it ends when its child has used more than a tenth of a second.
+        let script = "sh -c 'while read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system _ < /proc/self/stat; \
+                      do if [ $((user + system)) -gt 10 ]; then exit; fi; done'; exit 0";
+        let mut command = pinned_to(0, "sh");
+        let child = Pinned::start("sh", command.args(["-c", script])).unwrap();
+        let ending = child.ending(Duration::from_secs(60)).unwrap();
+        assert!(ending.cpu_seconds > 0.1, "{ending:?}");
+        let idle = Pinned::start("true", &mut pinned_to(0, "true")).unwrap();
+        let idle = idle.ending(Duration::from_secs(10)).unwrap();
+        assert!(idle.cpu_seconds < ending.cpu_seconds, "{idle:?}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ struct Stat {
     parent: u32,
     /// User and system time of all threads, in clock ticks.
     cpu_ticks: u64,
+    /// The same of the children that it has waited for.
+    waited_ticks: u64,
 }
 
 /// Memory of several processes.
@@ -45,10 +47,19 @@ fn descendants(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
 
 /// CPU time of a process and its living descendants, in seconds.
 pub(crate) fn cpu_seconds(root: u32) -> f64 {
-    let ticks: u64 = members(root)
+    let ticks = members(root)
         .into_iter()
-        .filter_map(|pid| Some(stat(pid)?.cpu_ticks))
-        .sum();
+        .filter_map(|pid| Some(stat(pid)?.cpu_ticks));
+    seconds(ticks.sum())
+}
+
+/// CPU time of a process that has ended and was not reaped yet, with that of the children it has waited for.
+pub(crate) fn cpu_seconds_of_ended(pid: u32) -> f64 {
+    let stat = stat(pid);
+    seconds(stat.map_or(0, |stat| stat.cpu_ticks + stat.waited_ticks))
+}
+
+fn seconds(ticks: u64) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
@@ -71,11 +82,12 @@ fn stat(pid: u32) -> Option<Stat> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let (_, fields) = text.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    // proc(5) numbers fields from 1 and these begin with the third: ppid is 4, utime 14, stime 15.
+    // proc(5) numbers fields from 1 and these begin with the third: ppid is 4, utime 14, stime 15, cutime 16, cstime 17.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     Some(Stat {
         parent: u32::try_from(number(4)?).ok()?,
         cpu_ticks: number(14)? + number(15)?,
+        waited_ticks: number(16)? + number(17)?,
     })
 }
 
@@ -96,7 +108,8 @@ mod tests {
             parse_stat(text),
             Some(Stat {
                 parent: 4383,
-                cpu_ticks: 400
+                cpu_ticks: 400,
+                waited_ticks: 24
             })
         );
         assert_eq!(parse_stat("4386 (short) S 1 2"), None);
