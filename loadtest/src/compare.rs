@@ -22,12 +22,14 @@ pub use command::PROGRAM;
 
 use credentials::Credentials;
 use document::Document;
-use engine::Engine;
+use engine::{Engine, Senders};
+use measured::Measured;
 use recipe::Recipe;
 use scenario::Scenario;
 use server::Server;
 use wire::Demand;
 
+mod agreement;
 mod attack;
 mod child;
 mod circumstances;
@@ -46,9 +48,11 @@ mod handshakes;
 mod idle;
 mod json;
 mod load;
+mod measured;
 mod ours;
 mod process_tree;
 mod recipe;
+mod round;
 mod scenario;
 mod scripts;
 mod server;
@@ -68,8 +72,8 @@ const DESCRIPTORS_OF_SERVERS: usize = 512;
 struct Plan {
     rounds: usize,
     time: Duration,
-    /// The one that was asked for.
-    engine: Option<Engine>,
+    /// Those that were asked for.
+    engines: Vec<Engine>,
     markdown: Option<Markdown>,
     mixed_heads: bool,
     attackers: usize,
@@ -91,7 +95,15 @@ enum Markdown {
     Standard,
 }
 
+/// Load before anything is recorded. Where rounds are shorter, it is as long as one of them.
+const WARM_UP_MAX: Duration = Duration::from_secs(1);
+
 impl Plan {
+    /// For how long a load is sent before it counts, by a generator that knows a warm-up.
+    fn warm_up(&self) -> Duration {
+        WARM_UP_MAX.min(self.time)
+    }
+
     /// Tells of what was found out, as soon as it is.
     fn tell(&self, text: &str) {
         match self.markdown {
@@ -130,13 +142,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     document.write(&plan, &recipes)?;
     let mut failure = None;
     for (word, scenario) in &scenarios {
-        let measured = measure(word, *scenario, &plan, &recipes, &mut document);
         // What went wrong with one scenario need not with the next.
-        if let Err(reason) = measured {
-            let text = format!("FAILED: {reason}\n");
-            plan.tell(&format!("\n### {word}\n\n{text}"));
-            document.sections.push((word.clone(), text));
-            failure.get_or_insert(reason);
+        match measure(word, *scenario, &plan, &recipes, &mut document) {
+            Ok(None) => {}
+            Ok(Some(reason)) => {
+                failure.get_or_insert(reason);
+            }
+            Err(reason) => {
+                let text = format!("FAILED: {reason}\n");
+                plan.tell(&format!("\n### {word}\n\n{text}"));
+                document.sections.push((word.clone(), text));
+                failure.get_or_insert(reason);
+            }
         }
         document.write(&plan, &recipes)?;
     }
@@ -149,9 +166,14 @@ fn conclude(plan: &Plan, recipes: &[Recipe], document: &Document) {
     match &plan.markdown {
         Some(Markdown::Standard) => print!("{}", document.text(recipes)),
         Some(Markdown::File(path)) => println!("\nAll of it is in {}.", path.display()),
-        // One scenario's own table says it all.
-        None if document.columns.len() < 2 => {}
         None => {
+            if let Some(table) = agreement::ratios(&document.agreements) {
+                print!("\n### How the generators agree\n\n{table}");
+            }
+            // One scenario's own table says it all.
+            if document.columns.len() < 2 {
+                return;
+            }
             for (name, table) in summary::shares(recipes, &document.columns) {
                 print!("\n### What {name} costs, as a share of what others do\n\n{table}");
             }
@@ -162,43 +184,50 @@ fn conclude(plan: &Plan, recipes: &[Recipe], document: &Document) {
     }
 }
 
-/// Measures one scenario and prints its table at once.
+/// Measures one scenario and prints its table at once. What kept a server out of it is given, too.
 fn measure(
     word: &str,
     scenario: Scenario,
     plan: &Plan,
     recipes: &[Recipe],
     document: &mut Document,
-) -> Result<(), Failure> {
-    let (table, failure) = match scenario {
-        Scenario::Load(shape) => {
-            let measured = load::measure(plan, recipes, word, shape)?;
-            document.columns.push(measured.column);
-            (measured.table, measured.failure)
-        }
+) -> Result<Option<Failure>, Failure> {
+    let Measured {
+        table,
+        column,
+        agreement,
+        failure,
+    } = match scenario {
+        Scenario::Load(shape) => load::measure(plan, recipes, word, shape)?,
         Scenario::Idle { connections, wire } => {
-            let (table, column) = idle::measure(plan, recipes, word, connections, wire)?;
-            document.columns.push(column);
-            (table, None)
+            idle::measure(plan, recipes, word, connections, wire)?
         }
-        Scenario::Attack(part) => (attack::measure(plan, recipes, part)?, None),
+        Scenario::Attack(part) => attack::measure(plan, recipes, part)?,
     };
     let heading = format!("{word}: {scenario}");
     plan.tell(&format!("\n### {heading}\n\n{table}"));
+    if let Some(agreement) = &agreement {
+        let figures = agreement.figures();
+        plan.tell(&format!("\nBy generator:\n\n{figures}"));
+    }
+    document.columns.extend(column);
+    document.agreements.extend(agreement);
     document.sections.push((heading, table.to_string()));
-    failure.map_or(Ok(()), Err)
+    Ok(failure)
 }
 
-/// The versions of what will send the loads.
+/// The versions of what will send the loads, and what one must know of each.
 fn generators(plan: &Plan, scenarios: &[(String, Scenario)]) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for (_, scenario) in scenarios {
         let Scenario::Load(shape) = scenario else {
             continue;
         };
-        let line = Engine::of(plan, *shape)?.version();
-        if !lines.contains(&line) {
-            lines.push(line);
+        for engine in Senders::of(plan, *shape)?.engines {
+            let line = format!("{}; it {}", engine.version(), engine.accounts(plan));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
         }
     }
     Ok(lines)

@@ -136,8 +136,8 @@ fn a_short_run_ends_in_a_document_with_our_own_server_and_generator() {
     };
     let cells = row(plain);
     // To the first, which it is itself, and no errors.
-    assert_eq!((cells[1].as_str(), cells[9].as_str()), ("1.000", "0"));
-    for figure in [3, 5, 6, 7, 10] {
+    assert_eq!((cells[1].as_str(), cells[10].as_str()), ("1.000", "0"));
+    for figure in [3, 5, 6, 7, 11] {
         let value: f64 = cells[figure].parse().unwrap();
         assert!(value > 0.0, "{cells:?}");
     }
@@ -163,6 +163,8 @@ fn what_is_no_scenario_server_or_engine_is_refused_before_anything_is_started() 
             "there is no program no-such-server",
         ),
         (&["--engine", "ab"], "expected lanner, wrk or h2load"),
+        (&["--engine", "lanner,ab"], "`ab` is none"),
+        (&["--engine", "wrk,wrk"], "wrk stands there twice"),
         (
             &["--engine", "wrk", "--scenarios", "h2c"],
             "speaks no HTTP/2",
@@ -205,6 +207,12 @@ fn the_server_of_another_test() {
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nDate: now\r\n\r\n{body}"
     );
+    if kind == "steady" {
+        for stream in listener.incoming().map(Result::unwrap) {
+            let answer = answer.clone();
+            std::thread::spawn(move || serve(stream, &answer));
+        }
+    }
     serve(listener.accept().unwrap().0, &answer);
     panic!("verified, and gone when the load comes");
 }
@@ -216,26 +224,135 @@ fn serve(mut stream: TcpStream, answer: &str) {
         heads.extend_from_slice(&bytes[..count]);
         let end = b"\r\n\r\n";
         while let Some(place) = heads.windows(4).position(|window| window == end) {
-            heads.drain(..place + end.len());
-            stream.write_all(answer.as_bytes()).unwrap();
+            let head: Vec<u8> = heads.drain(..place + end.len()).collect();
+            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            // Whoever has gone meanwhile is not answered.
+            let is_gone = stream.write_all(answer.as_bytes()).is_err();
+            if is_gone || head.contains("connection: close") {
+                return;
+            }
         }
     }
 }
 
 #[test]
-fn a_server_that_answers_something_else_is_not_measured() {
+fn a_server_that_fails_is_left_out_with_what_it_did_and_the_rest_is_measured() {
     let Some(cores) = two_cores("a server that answers wrongly") else {
         return;
     };
     let _alone = ALONE.lock();
-    let mut command = short(&cores, &[&server("liar"), "--engine", "lanner"]);
-    let output = command.args(["--scenarios", "plain"]).output().unwrap();
+    let words = [
+        &server("liar"),
+        &server("mortal"),
+        &server("steady"),
+        "--engine",
+        "lanner",
+        "--scenarios",
+        "plain,idle5",
+    ];
+    let output = short(&cores, &words).output().unwrap();
     let (out, err) = texts(&output);
     assert_eq!(output.status.code(), Some(1), "{out}\n{err}");
     assert!(err.contains("liar: /hello: expected 200"), "{err}");
     assert!(err.contains("Hello, Word!!"), "{err}");
-    assert!(out.contains("### plain\n\nFAILED: liar: "), "{out}");
-    assert!(!out.contains("| liar"), "{out}");
+    let (_, plain) = out.split_once("### plain: 64 connections").unwrap();
+    let (plain, idle) = plain.split_once("### idle5: 5 idle").unwrap();
+    let (idle, across) = idle.split_once("### What steady costs").unwrap();
+    assert!(!out.contains("FAILED"), "{out}");
+    assert!(across.contains("| liar   |     - |"), "{out}");
+    for table in [plain, idle] {
+        assert!(table.contains("liar is LEFT OUT: liar: /hello: "), "{out}");
+        assert!(table.contains("Hello, Word!!"), "{out}");
+        assert!(table.contains("| steady |"), "{out}");
+        assert!(!table.contains("| liar"), "{out}");
+    }
+    let said = "mortal is LEFT OUT: mortal ended under the load, with exit status: 101";
+    assert!(plain.contains(said), "{out}");
+    // Here its connections may be seen to end before the process is.
+    assert!(idle.contains("mortal is LEFT OUT: "), "{out}");
+    for table in [plain, idle] {
+        assert!(!table.contains("| mortal"), "{out}");
+    }
+}
+
+/// Whether the generators are here; what is missing is told, and fails in CI.
+fn has_generators(test: &str) -> bool {
+    let programs = [("wrk", "wrk"), ("h2load", "nghttp2-client")];
+    let missing = programs.iter().find(|(program, _)| find(program).is_none());
+    let Some((program, package)) = missing else {
+        return true;
+    };
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(
+        !in_ci,
+        "{test}: there is no {program}: apt-get install {package}"
+    );
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped {test}: there is no {program} here (Debian's {package})"
+    );
+    false
+}
+
+#[test]
+fn of_several_generators_each_sends_the_load_and_a_section_tells_how_they_agree() {
+    let test = "several generators";
+    let Some(cores) = two_cores(test) else {
+        return;
+    };
+    if !has_generators(test) {
+        return;
+    }
+    let _alone = ALONE.lock();
+    let mut command = compare(&[&server("steady"), "--engine", "h2load,lanner,wrk"]);
+    command.args([
+        "--rounds",
+        "1",
+        "--time",
+        "1s",
+        "--scenarios",
+        "plain,close",
+    ]);
+    command.args(["--server-core", &cores[0], "--client-core", &cores[1]]);
+    let output = command.args(["--markdown", "-"]).output().unwrap();
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{out}\n{err}");
+    let (_, agreement) = out.split_once("## How the generators agree").unwrap();
+    let (ratios, figures) = agreement.split_once("### Generators on plain: 64").unwrap();
+    let cells = |text: &str, start: &[&str]| -> Vec<String> {
+        let split = |line: &str| -> Vec<String> {
+            let cells = line.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().to_owned()).collect()
+        };
+        let mut lines = text.lines().map(split);
+        lines
+            .find(|cells| {
+                cells.starts_with(
+                    &start
+                        .iter()
+                        .map(|cell| (*cell).to_owned())
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .unwrap_or_else(|| panic!("{start:?} is not in\n{text}"))
+    };
+    for other in ["lanner / h2load", "lanner / wrk"] {
+        let row = cells(ratios, &["plain", "steady", other]);
+        for share in [3, 4, 7] {
+            assert!(row[share].parse::<f64>().unwrap() > 0.0, "{row:?}");
+        }
+    }
+    for generator in ["h2load", "lanner", "wrk"] {
+        let row = cells(figures, &["steady", generator]);
+        for figure in [2, 3, 6, 7] {
+            assert!(row[figure].parse::<f64>().unwrap() > 0.0, "{row:?}");
+        }
+        // h2load tells no percentiles.
+        assert_eq!(row[4] == "-", generator == "h2load", "{row:?}");
+    }
+    let (_, close) = out.split_once("### close: Connection: close").unwrap();
+    assert!(close.contains("Not sent by every generator: h2load keeps its connections"));
+    assert!(close.contains("Sent by lanner; what other"), "{close}");
 }
 
 #[test]

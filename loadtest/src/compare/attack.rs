@@ -9,6 +9,7 @@ use crate::arguments::Failure;
 use super::Plan;
 use super::child::{Pinned, pinned_to};
 use super::json;
+use super::measured::{Measured, reason};
 use super::recipe::Recipe;
 use super::scenario::Part;
 use super::server::Server;
@@ -23,7 +24,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(30);
 
 /// Measures all servers, one after the other.
-pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Table, Failure> {
+pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Measured, Failure> {
     let mut table = Table::new(&[
         "server",
         "p99 ms alone",
@@ -38,45 +39,29 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
     ]);
     let cores = [plan.server_core, plan.client_core];
     let steal = Steal::read(cores);
+    let mut failure = None;
+    let mut measured = 0;
     for recipe in recipes {
         if let Some(objection) = recipe.objection(Demand::PLAIN) {
             table.note(format!("{} is left out: {objection}.", recipe.name));
             continue;
         }
-        let server = Server::start(recipe, plan, Demand::PLAIN)?;
-        let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
-        let attack = slowloris(plan, &server, part)?;
-        let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
-        let attack = attack.output(plan.attack_time + WARM_UP + SLACK)?;
-        let [alone, attacked, attack] = [alone, attacked, attack].map(|text| {
-            eprintln!("attack on {}: {}", recipe.name, text.trim());
-            json::read(&text).unwrap_or_default()
-        });
-        let figure = |report, path: &[&str]| json::number(report, path).unwrap_or(f64::NAN);
-        let seconds = |which| match json::number(&attack, &["lifetime_s", which]) {
-            Some(seconds) => format!("{seconds:.3}"),
-            None => "-".to_owned(),
-        };
-        let answered = json::counts(&attack, "endings");
-        table.row(vec![
-            recipe.name.clone(),
-            format!("{:.3}", figure(&alone, &["latency_ms", "p99"])),
-            format!("{:.3}", figure(&attacked, &["latency_ms", "p99"])),
-            format!("{:.3}", figure(&attacked, &["lag_ms", "p99"])),
-            format!(
-                "{:.0}",
-                figure(&alone, &["failed"]) + figure(&attacked, &["failed"])
-            ),
-            format!("{:.0}", figure(&attack, &["opened"])),
-            format!("{:.0}", figure(&attack, &["cut"])),
-            if answered.is_empty() {
-                "-".to_owned()
-            } else {
-                answered
-            },
-            seconds("p50"),
-            seconds("max"),
-        ]);
+        match measure_one(plan, recipe, part) {
+            Ok(row) => {
+                table.row(row);
+                measured += 1;
+            }
+            Err(wrong) => {
+                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
+                plan.tell(&line);
+                table.note(line);
+                failure.get_or_insert(wrong);
+            }
+        }
+    }
+    if measured == 0 {
+        let nobody = || Failure::Run("no server is left to attack".to_owned());
+        return Err(failure.unwrap_or_else(nobody));
     }
     table.note(format!(
         "{} honest requests over {} s each, from their intended start; the attack opens during the {} s before, and each \
@@ -89,7 +74,50 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Tab
     table.note(format!(
         "Stolen meanwhile: {servers:.1} % of the servers' core, {clients:.1} % of the clients'."
     ));
-    Ok(table)
+    Ok(Measured {
+        table,
+        column: None,
+        agreement: None,
+        failure,
+    })
+}
+
+/// One server's row.
+fn measure_one(plan: &Plan, recipe: &Recipe, part: Part) -> Result<Vec<String>, Failure> {
+    let server = Server::start(recipe, plan, Demand::PLAIN)?;
+    let alone = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
+    let attack = slowloris(plan, &server, part)?;
+    let attacked = honest(plan, &server)?.output(plan.attack_time + WARM_UP + SLACK)?;
+    let attack = attack.output(plan.attack_time + WARM_UP + SLACK)?;
+    let [alone, attacked, attack] = [alone, attacked, attack].map(|text| {
+        eprintln!("attack on {}: {}", recipe.name, text.trim());
+        json::read(&text).unwrap_or_default()
+    });
+    let figure = |report, path: &[&str]| json::number(report, path).unwrap_or(f64::NAN);
+    let seconds = |which| match json::number(&attack, &["lifetime_s", which]) {
+        Some(seconds) => format!("{seconds:.3}"),
+        None => "-".to_owned(),
+    };
+    let answered = json::counts(&attack, "endings");
+    Ok(vec![
+        recipe.name.clone(),
+        format!("{:.3}", figure(&alone, &["latency_ms", "p99"])),
+        format!("{:.3}", figure(&attacked, &["latency_ms", "p99"])),
+        format!("{:.3}", figure(&attacked, &["lag_ms", "p99"])),
+        format!(
+            "{:.0}",
+            figure(&alone, &["failed"]) + figure(&attacked, &["failed"])
+        ),
+        format!("{:.0}", figure(&attack, &["opened"])),
+        format!("{:.0}", figure(&attack, &["cut"])),
+        if answered.is_empty() {
+            "-".to_owned()
+        } else {
+            answered
+        },
+        seconds("p50"),
+        seconds("max"),
+    ])
 }
 
 fn honest(plan: &Plan, server: &Server) -> Result<Pinned, Failure> {

@@ -66,9 +66,11 @@ pub const PROGRAM: Program = Program {
         },
         Flag {
             name: "engine",
-            value: Some("ENGINE"),
+            value: Some("LIST"),
             default: None,
-            about: "What sends the requests: lanner (`lanner-loadtest run`), wrk or h2load. Without it: over TCP wrk for HTTP/1.1 and \
+            about: "What sends the requests: lanner (`lanner-loadtest run`), wrk or h2load. Of several, separated by commas, each \
+                    sends every load that it can to every server in every round: the first is what servers are compared by, and \
+                    a section tells how far they agree and what they cost themselves. Without it: over TCP wrk for HTTP/1.1 and \
                     h2load for HTTP/2 where they are installed, else lanner. Handshakes are made by `handshakes`.",
         },
         Flag {
@@ -149,7 +151,10 @@ pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let plan = Plan {
         rounds: arguments.count("rounds", 1..=1000)?,
         time,
-        engine: arguments.text("engine").map(Engine::read).transpose()?,
+        engines: match arguments.text("engine") {
+            Some(list) => Engine::read_list(list)?,
+            None => Vec::new(),
+        },
         markdown: arguments.text("markdown").map(|place| match place {
             "-" => Markdown::Standard,
             path => Markdown::File(PathBuf::from(path)),
@@ -247,6 +252,7 @@ mod tests {
             ("--time 50ms", "100ms to 600s"),
             ("--time 601s", "100ms to 600s"),
             ("--engine ab", "lanner, wrk or h2load"),
+            ("--engine wrk,wrk", "stands there twice"),
             ("--heads odd", "plain or mixed"),
             ("--rounds 0", "--rounds 0"),
             ("--server-core 1", "the servers' own core"),

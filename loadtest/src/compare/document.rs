@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::arguments::Failure;
 
+use super::agreement::{self, Agreement};
 use super::recipe::Recipe;
 use super::summary::{self, Column};
 use super::{Markdown, Plan};
@@ -20,6 +21,8 @@ pub(crate) struct Document {
     pub(crate) generators: Vec<String>,
     /// One of each scenario that is compared across.
     pub(crate) columns: Vec<Column>,
+    /// Where several generators sent a scenario.
+    pub(crate) agreements: Vec<Agreement>,
     /// A heading, and the table with its notes or what went wrong.
     pub(crate) sections: Vec<(String, String)>,
 }
@@ -56,6 +59,14 @@ impl Document {
         }
         if let Some(table) = summary::table(recipes, &self.columns) {
             write!(out, "\n## Costs\n\n{table}")?;
+        }
+        if let Some(table) = agreement::ratios(&self.agreements) {
+            write!(out, "\n## How the generators agree\n\n{table}")?;
+            for agreement in &self.agreements {
+                let heading = agreement.heading();
+                let figures = agreement.figures();
+                write!(out, "\n### Generators on {heading}\n\n{figures}")?;
+            }
         }
         out.write_str("\n## Servers and generators\n\n")?;
         for line in self.servers.iter().chain(&self.generators) {
@@ -95,6 +106,7 @@ mod tests {
             servers: vec!["nginx: 1.2".to_owned()],
             generators: vec!["wrk 4".to_owned()],
             columns: vec![Column::of_load("plain", Shape::PLAIN, &costs)],
+            agreements: Vec::new(),
             sections: vec![("plain".to_owned(), "| a |\n".to_owned())],
         };
         let text = document.text(&recipes);

@@ -25,11 +25,26 @@ impl Engine {
     /// Those that one may ask for.
     pub(crate) const ALL: [Self; 3] = [Self::Lanner, Self::Wrk, Self::H2load];
 
-    /// The one of this name.
-    pub(crate) fn read(name: &str) -> Result<Self, Failure> {
+    /// Those of these names, separated by commas.
+    pub(crate) fn read_list(list: &str) -> Result<Vec<Self>, Failure> {
+        let mut read = Vec::new();
+        for name in list.split(',') {
+            let engine = Self::read(name)?;
+            if read.contains(&engine) {
+                let text = format!("--engine {list}: {name} stands there twice");
+                return Err(Failure::Usage(text));
+            }
+            read.push(engine);
+        }
+        Ok(read)
+    }
+
+    fn read(name: &str) -> Result<Self, Failure> {
         let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
         found.ok_or_else(|| {
-            Failure::Usage(format!("--engine {name}: expected lanner, wrk or h2load"))
+            Failure::Usage(format!(
+                "--engine: `{name}` is none: expected lanner, wrk or h2load, or several of them separated by commas"
+            ))
         })
     }
 
@@ -61,19 +76,6 @@ impl Engine {
         }
     }
 
-    /// The one that sends this load: the one that was asked for, or else what everybody measures with, if it is installed.
-    pub(crate) fn of(plan: &Plan, shape: Shape) -> Result<Self, Failure> {
-        let engine = match (shape.work, plan.engine) {
-            (Work::Handshakes { .. }, _) => return Ok(Self::Handshakes),
-            (Work::Requests, Some(engine)) => engine,
-            (Work::Requests, None) => Self::usual(shape, plan.mixed_heads, program_exists),
-        };
-        match engine.objection(plan, shape) {
-            None => Ok(engine),
-            Some(objection) => Err(Failure::Usage(objection)),
-        }
-    }
-
     fn usual(shape: Shape, mixed: bool, is_installed: impl Fn(&str) -> bool) -> Self {
         let usual = match shape {
             Shape { on_unix: true, .. } => return Self::Lanner,
@@ -95,6 +97,9 @@ impl Engine {
         let why = match self {
             Self::Wrk if is_http2 => "speaks no HTTP/2: --engine h2load or lanner does",
             Self::Wrk if shape.on_unix => "knows no unix sockets: --engine h2load or lanner does",
+            Self::Wrk if shape.close && plan.mixed_heads => {
+                "has no mixed heads that ask for the end of a connection"
+            }
             Self::H2load if shape.close => {
                 "keeps its connections, as `close` may not: --engine wrk or lanner does not"
             }
@@ -107,6 +112,26 @@ impl Engine {
             _ => return None,
         };
         Some(format!("{name} {why}"))
+    }
+
+    /// What one must know to read its figures: which time it leaves out, which it counts in, and what it does not tell.
+    pub(crate) fn accounts(self, plan: &Plan) -> String {
+        match self {
+            Self::Lanner => format!(
+                "records after a warm-up of {:?}, in which it opens its connections; CPU time is divided by all that was \
+                 answered, the warm-up's too",
+                plan.warm_up()
+            ),
+            Self::Wrk => "counts the time in which it connects as part of the load's, but not as any request's latency; where an \
+                          answer took more than twice the mean it adds the latencies of requests that it takes to have been held \
+                          up meanwhile, so its mean, p50 and p99 are of more than it sent, and rate x mean may be more than its \
+                          connections; of pipelined requests it tells no latencies, only of whole batches, which are left out here"
+                .to_owned(),
+            Self::H2load => "counts the time in which it connects as part of the load's; tells the mean latency and no \
+                             percentiles"
+                .to_owned(),
+            Self::Handshakes => "tells no latencies".to_owned(),
+        }
     }
 
     /// What it says of its own version.
@@ -135,6 +160,51 @@ impl Engine {
             "" => format!("{} of unknown version", self.name()),
             version => format!("{version} (Debian's package {package})"),
         }
+    }
+}
+
+/// What sends a load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Senders {
+    /// At least one; the first is the one whose rounds the servers are compared by.
+    pub(crate) engines: Vec<Engine>,
+    /// Why others that were asked for cannot.
+    pub(crate) objections: Vec<String>,
+}
+
+impl Senders {
+    /// Those that were asked for and can send it, or else what everybody measures with, if it is installed. Handshakes are
+    /// always made by our own client.
+    pub(crate) fn of(plan: &Plan, shape: Shape) -> Result<Self, Failure> {
+        if let Work::Handshakes { .. } = shape.work {
+            return Ok(Self {
+                engines: vec![Engine::Handshakes],
+                objections: Vec::new(),
+            });
+        }
+        let mut asked = plan.engines.clone();
+        if asked.is_empty() {
+            asked.push(Engine::usual(shape, plan.mixed_heads, program_exists));
+        }
+        let (mut engines, mut objections) = (Vec::new(), Vec::new());
+        for engine in asked {
+            match engine.objection(plan, shape) {
+                None => engines.push(engine),
+                Some(objection) => objections.push(objection),
+            }
+        }
+        match engines.is_empty() {
+            false => Ok(Self {
+                engines,
+                objections,
+            }),
+            true => Err(Failure::Usage(objections.join("; "))),
+        }
+    }
+
+    /// The one that the servers are compared by.
+    pub(crate) fn first(&self) -> Engine {
+        self.engines[0]
     }
 }
 
@@ -187,27 +257,53 @@ mod tests {
             (Engine::Wrk, Shape::PLAIN, false, 300, "whole seconds"),
             (Engine::H2load, HTTP2, false, 1300, "--engine lanner"),
         ] {
-            plan.engine = Some(engine);
+            plan.engines = vec![engine];
             plan.mixed_heads = mixed;
             plan.time = Duration::from_millis(millis);
-            let error = Engine::of(&plan, shape).unwrap_err().to_string();
+            let error = Senders::of(&plan, shape).unwrap_err().to_string();
             assert!(error.contains(said) && error.starts_with(engine.name()));
         }
-        plan.time = Duration::from_millis(300);
-        plan.mixed_heads = false;
-        plan.engine = Some(Engine::Lanner);
-        assert_eq!(Engine::of(&plan, closing).unwrap(), Engine::Lanner);
-        assert_eq!(Engine::of(&plan, HTTP2).unwrap(), Engine::Lanner);
+    }
+
+    #[test]
+    fn of_several_engines_those_send_a_load_that_can() {
+        let closing = Shape {
+            close: true,
+            ..Shape::PLAIN
+        };
+        let plan = crate::compare::command::plan_of(&["--engine", "wrk,h2load,lanner"]);
+        let senders = |shape| Senders::of(&plan, shape).unwrap();
+        assert_eq!(senders(Shape::PLAIN).engines.len(), 3);
+        let of_close = senders(closing);
+        assert_eq!(of_close.engines, [Engine::Wrk, Engine::Lanner]);
+        assert!(of_close.objections[0].starts_with("h2load keeps its connections"));
+        let of_streams = senders(HTTP2);
+        assert_eq!(of_streams.first(), Engine::H2load);
+        assert!(of_streams.objections[0].starts_with("wrk speaks no HTTP/2"));
+        let handshakes = Shape {
+            work: Work::Handshakes { resumed: false },
+            wire: Wire::Https1,
+            ..Shape::PLAIN
+        };
+        assert_eq!(senders(handshakes).engines, [Engine::Handshakes]);
     }
 
     #[test]
     fn an_engine_is_read_by_its_name() {
         for engine in Engine::ALL {
-            assert_eq!(Engine::read(engine.name()).unwrap(), engine);
+            assert_eq!(Engine::read_list(engine.name()).unwrap(), [engine]);
             assert_eq!(engine.package().is_none(), engine.own_program().is_some());
         }
-        let error = Engine::read("ab").unwrap_err().to_string();
-        assert!(error.contains("wrk or h2load"), "{error}");
-        assert!(Engine::read("handshakes").is_err());
+        let both = [Engine::Wrk, Engine::Lanner];
+        assert_eq!(Engine::read_list("wrk,lanner").unwrap(), both);
+        for (list, said) in [
+            ("ab", "`ab` is none: expected lanner, wrk or h2load"),
+            ("handshakes", "`handshakes` is none"),
+            ("wrk,", "`` is none"),
+            ("wrk,lanner,wrk", "wrk stands there twice"),
+        ] {
+            let error = Engine::read_list(list).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::arguments::Failure;
 
@@ -16,24 +16,36 @@ use super::{Plan, h2load, handshakes, ours, wrk};
 /// How much longer than asked for one may take: opening thousands of connections counts as extra.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// One run's outcome.
+/// What a generator tells of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
-    /// Requests that were answered, or handshakes that were made.
+    /// Requests that were answered, or handshakes that were made, while it recorded.
     pub(crate) done: u64,
+    /// Those and the ones before it recorded: what CPU time was spent on.
+    pub(crate) answered: u64,
     /// What did not go as it should.
     pub(crate) errors: u64,
-    /// Seconds it took.
+    /// Seconds that it recorded.
     pub(crate) seconds: f64,
-    /// Where the generator tells of them.
-    pub(crate) times: Option<Times>,
+    pub(crate) times: Times,
 }
 
-/// How long answers took, as the generator saw it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How long answers took, as the generator saw it; what it does not tell is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Times {
-    pub(crate) p50_millis: f64,
-    pub(crate) p99_millis: f64,
+    pub(crate) mean_millis: Option<f64>,
+    pub(crate) p50_millis: Option<f64>,
+    pub(crate) p99_millis: Option<f64>,
+}
+
+/// A load that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) outcome: Outcome,
+    /// What the generator's processes used, from their start to their end.
+    pub(crate) cpu_seconds: f64,
+    /// Seconds from its start to its end.
+    pub(crate) lasted: f64,
 }
 
 /// Where a load goes, and for how long.
@@ -43,6 +55,8 @@ pub(crate) struct Target<'a> {
     /// Where it goes instead of to the address.
     pub(crate) socket: Option<&'a Path>,
     pub(crate) shape: Shape,
+    /// For so long it is sent before anything is recorded, by a generator that knows a warm-up.
+    pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
     pub(crate) scripts: &'a Scripts,
 }
@@ -60,9 +74,13 @@ type Generator = (
     fn(&str, Shape) -> Option<Outcome>,
 );
 
-/// Runs the right one on one core.
-pub(crate) fn run(plan: &Plan, target: &Target<'_>, core: usize) -> Result<Outcome, Failure> {
-    let engine = Engine::of(plan, target.shape)?;
+/// Runs one on one core.
+pub(crate) fn run(
+    plan: &Plan,
+    engine: Engine,
+    target: &Target<'_>,
+    core: usize,
+) -> Result<Sent, Failure> {
     let (command, parse): Generator = match engine {
         Engine::Lanner => (ours::command, ours::parse),
         Engine::Wrk => (wrk::command, wrk::parse),
@@ -71,9 +89,18 @@ pub(crate) fn run(plan: &Plan, target: &Target<'_>, core: usize) -> Result<Outco
     };
     let mut command = command(plan, target, core);
     plan.credentials.bind(&mut command);
-    let text = Pinned::start(engine.name(), &mut command)?.output(target.time + SLACK)?;
-    parse(&text, target.shape)
-        .ok_or_else(|| Failure::Run(format!("{engine} printed something new:\n{text}")))
+    let start = Instant::now();
+    let process = Pinned::start(engine.name(), &mut command)?;
+    let ending = process.ending(target.warm_up + target.time + SLACK)?;
+    let lasted = start.elapsed().as_secs_f64();
+    let text = &ending.text;
+    let outcome = parse(text, target.shape)
+        .ok_or_else(|| Failure::Run(format!("{engine} printed something new:\n{text}")))?;
+    Ok(Sent {
+        outcome,
+        cpu_seconds: ending.cpu_seconds,
+        lasted,
+    })
 }
 
 /// A time as wrk and h2load print it, such as `998.10ms`, `5.00s`, `1.02m`.

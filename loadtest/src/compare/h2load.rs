@@ -1,10 +1,10 @@
-//! `h2load`: how it is called, and what it printed. It tells no percentiles.
+//! `h2load`: how it is called, and what it printed: of latencies only the mean, no percentiles.
 
 use std::process::{Command, Stdio};
 
 use super::Plan;
 use super::child::pinned_to;
-use super::generator::{Outcome, Target, seconds};
+use super::generator::{Outcome, Target, Times, seconds};
 use super::scenario::Shape;
 use super::wire::Wire;
 
@@ -62,12 +62,28 @@ pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
     if !is_alike || !agreed(&protocol(shape.wire)) {
         return None;
     }
+    let done = count(" done")?;
     Some(Outcome {
-        done: count(" done")?,
+        done,
+        answered: done,
         errors: count(" failed")? + count(" timeout")? + redirects?.parse::<u64>().ok()?,
         seconds: finished,
-        times: None,
+        times: Times {
+            mean_millis: mean_millis(text),
+            ..Times::default()
+        },
     })
+}
+
+/// Under its name in the line above.
+fn mean_millis(text: &str) -> Option<f64> {
+    let mut lines = text.lines();
+    let names = lines.find(|line| line.split_ascii_whitespace().next() == Some("min"))?;
+    let column = names
+        .split_ascii_whitespace()
+        .position(|name| name == "mean")?;
+    let times = lines.find_map(|line| line.strip_prefix("time for request:"))?;
+    Some(seconds(times.split_ascii_whitespace().nth(column)?)? * 1e3)
 }
 
 #[cfg(test)]
@@ -85,6 +101,9 @@ finished in 1.02s, 781216.00 req/s, 30.55MB/s
 requests: 781216 total, 781728 started, 781216 done, 781216 succeeded, 0 failed, 0 errored, 0 timeout
 status codes: 781216 2xx, 0 3xx, 0 4xx, 0 5xx
 traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91%), 9.69MB (10155808) data
+                     min         max         mean         sd        +/- sd
+time for request:      167us     70.18ms      1.04ms      3.02ms    91.93%
+time for connect:       74us       409us       243us       103us    62.50%
 ";
 
     const OVER_TLS: Shape = Shape {
@@ -96,11 +115,17 @@ traffic: 30.55MB (32031648) total, 7.45MB (7813472) headers (space savings 92.91
     fn a_clean_run_is_read() {
         let expected = Outcome {
             done: 781_216,
+            answered: 781_216,
             errors: 0,
             seconds: 1.02,
-            times: None,
+            times: Times {
+                mean_millis: Some(1.04),
+                ..Times::default()
+            },
         };
         assert_eq!(parse(CLEAN, OVER_TLS), Some(expected));
+        let text = CLEAN.replace("time for request", "request");
+        assert_eq!(parse(&text, OVER_TLS).unwrap().times, Times::default());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::Plan;
 use super::child::pinned_to;
-use super::generator::{Outcome, Target};
+use super::generator::{Outcome, Target, Times};
 use super::json;
 use super::scenario::{Shape, Work};
 
@@ -27,11 +27,13 @@ pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command 
 pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
     let report = json::read(text)?;
     let count = |key| json::number(&report, &[key]).map(|number| number as u64);
+    let done = count("done")?;
     Some(Outcome {
-        done: count("done")?,
+        done,
+        answered: done,
         errors: count("not_resumed")? + count("failed")?,
         seconds: json::number(&report, &["seconds"])?,
-        times: None,
+        times: Times::default(),
     })
 }
 
@@ -44,9 +46,10 @@ mod tests {
         let text = "{\"done\":1234,\"not_resumed\":2,\"failed\":3,\"seconds\":1.002}\n";
         let expected = Outcome {
             done: 1234,
+            answered: 1234,
             errors: 5,
             seconds: 1.002,
-            times: None,
+            times: Times::default(),
         };
         assert_eq!(parse(text, Shape::PLAIN), Some(expected));
         assert_eq!(parse("{\"done\":1234}", Shape::PLAIN), None);

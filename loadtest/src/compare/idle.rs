@@ -1,5 +1,5 @@
 //! Memory of idle connections: each server started afresh, the same connections held, everything of its processes
-//! summed.
+//! summed. One that does not answer, or does not hold them, is left out with what went wrong.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -10,6 +10,7 @@ use crate::arguments::Failure;
 
 use super::Plan;
 use super::child::{Pinned, pinned_to};
+use super::measured::{Measured, reason};
 use super::process_tree::{Memory, memory};
 use super::recipe::Recipe;
 use super::server::Server;
@@ -27,54 +28,73 @@ pub(crate) fn measure(
     word: &str,
     connections: usize,
     wire: Wire,
-) -> Result<(Table, Column), Failure> {
+) -> Result<Measured, Failure> {
     let demand = Demand {
         wire,
         ..Demand::PLAIN
     };
-    let mut names = recipes.iter();
-    let first = names.find(|recipe| recipe.objection(demand).is_none());
-    let ratio = first.map_or_else(String::new, |first| format!("to {}", first.name));
-    let head = [
+    let mut all = Vec::new();
+    let mut notes = Vec::new();
+    let mut failure = None;
+    for recipe in recipes {
+        if let Some(objection) = recipe.objection(demand) {
+            notes.push(format!("{} is left out: {objection}.", recipe.name));
+            continue;
+        }
+        match measure_one(plan, recipe, connections, demand) {
+            Ok((before, held)) => {
+                eprintln!(
+                    "idle: {} {} KiB, held {} KiB",
+                    recipe.name, before.rss_kib, held.rss_kib
+                );
+                all.push((recipe.name.as_str(), before, held));
+            }
+            Err(wrong) => {
+                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
+                plan.tell(&line);
+                notes.push(line);
+                failure.get_or_insert(wrong);
+            }
+        }
+    }
+    let Some(first) = all.first() else {
+        let nobody = || Failure::Run("no server is left to hold connections".to_owned());
+        return Err(failure.unwrap_or_else(nobody));
+    };
+    let mut table = Table::new(&[
         "server",
-        &ratio,
+        &format!("to {}", first.0),
         "RSS KiB before",
         "RSS KiB held",
         "Pss KiB held",
         "growth, bytes each",
-    ];
-    let mut table = Table::new(&head);
-    let mut first = None;
-    let mut all = Vec::new();
-    for recipe in recipes {
-        if let Some(objection) = recipe.objection(demand) {
-            table.note(format!("{} is left out: {objection}.", recipe.name));
-            continue;
-        }
-        let (before, held) = measure_one(plan, recipe, connections, demand)?;
-        let first = *first.get_or_insert(held.rss_kib);
+    ]);
+    let mut figures = Vec::new();
+    for (name, before, held) in &all {
         let growth = held.rss_kib.saturating_sub(before.rss_kib) * 1024;
         let growth = growth as f64 / connections as f64;
-        all.push(Held {
-            name: recipe.name.clone(),
+        figures.push(Held {
+            name: (*name).to_owned(),
             rss_kib: held.rss_kib,
             growth,
         });
         table.row(vec![
-            recipe.name.clone(),
-            format!("{:.3}", held.rss_kib as f64 / first as f64),
+            (*name).to_owned(),
+            format!("{:.3}", held.rss_kib as f64 / first.2.rss_kib as f64),
             before.rss_kib.to_string(),
             held.rss_kib.to_string(),
             held.pss_kib.to_string(),
             format!("{growth:.0}"),
         ]);
-        eprintln!(
-            "idle: {} {} KiB, held {} KiB",
-            recipe.name, before.rss_kib, held.rss_kib
-        );
     }
+    notes.into_iter().for_each(|note| table.note(note));
     table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
-    Ok((table, Column::of_idle(word, connections, wire, all)))
+    Ok(Measured {
+        table,
+        column: Some(Column::of_idle(word, connections, wire, figures)),
+        agreement: None,
+        failure,
+    })
 }
 
 fn measure_one(
@@ -83,7 +103,21 @@ fn measure_one(
     connections: usize,
     demand: Demand,
 ) -> Result<(Memory, Memory), Failure> {
-    let server = Server::start(recipe, plan, demand)?;
+    let mut server = Server::start(recipe, plan, demand)?;
+    let figures = hold(plan, recipe, connections, demand, &server);
+    // That its connections ended with it says nothing of the client.
+    server.check_alive(&recipe.name)?;
+    figures
+}
+
+/// Memory without connections and with them.
+fn hold(
+    plan: &Plan,
+    recipe: &Recipe,
+    connections: usize,
+    demand: Demand,
+    server: &Server,
+) -> Result<(Memory, Memory), Failure> {
     let before = memory(server.id());
     let program = match demand.wire {
         Wire::Http1 => "idle",

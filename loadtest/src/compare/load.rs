@@ -1,13 +1,20 @@
 //! CPU time per request: rounds over all servers, each round in another order, all servers running (those not asked sleep).
+//! Where several generators were asked for, each of them sends each server's load in every round.
+//!
+//! A server that does not answer as it should, or that a load fails with for good, is left out with what it said, or keeps the
+//! rounds that it had; the others are measured all the same, and the failure is told in the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::arguments::Failure;
 
-use super::engine::Engine;
+use super::agreement::{Account, Agreement};
+use super::engine::{Engine, Senders};
 use super::floor::{self, Cost};
-use super::generator::{Outcome, Target, Times};
+use super::generator::{Sent, Target};
+use super::measured::{Measured, reason};
 use super::recipe::Recipe;
+use super::round::{Figures, Rounds};
 use super::scenario::{Scenario, Shape};
 use super::scripts::Scripts;
 use super::server::Server;
@@ -17,141 +24,282 @@ use super::summary::Column;
 use super::table::{Table, median};
 use super::{Plan, generator, process_tree};
 
-/// Load before the first round: caches, pools and the branch predictor. Where rounds are shorter, it is one of them.
-const WARM_UP_MAX: Duration = Duration::from_secs(1);
-
 /// How often a round is tried. A machine that stood still, or a `wrk` that was not let in, must not cost the rounds before it.
 const TRIES_MAX: usize = 3;
 
-/// What came of a load.
+/// A generator that uses this share of its core cannot send more; a server that uses as much cannot answer more.
+const BUSY_PERCENT: f64 = 90.0;
+
+/// A server that takes part.
 #[derive(Debug)]
-pub(crate) struct Measured {
-    pub(crate) table: Table,
-    pub(crate) column: Column,
-    /// Why there are fewer rounds than planned.
-    pub(crate) failure: Option<Failure>,
+struct Contender<'a> {
+    recipe: &'a Recipe,
+    server: Server,
 }
 
-/// One server's rounds, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Rounds {
-    cpu_micros: Vec<f64>,
-    per_second: Vec<f64>,
-    /// Share of the server's core that it used.
-    busy_percent: Vec<f64>,
-    errors: Vec<u64>,
-    times: Vec<Option<Times>>,
+/// One generator with one server.
+#[derive(Debug)]
+struct Seat {
+    contender: usize,
+    engine: Engine,
+    rounds: Rounds,
+    /// Why there are no more rounds.
+    failure: Option<String>,
 }
 
-/// One server's figures of one round.
-#[derive(Clone, Copy, Debug)]
-struct Figures {
-    cpu_micros: f64,
-    per_second: f64,
-    busy_percent: f64,
-    errors: u64,
-    times: Option<Times>,
+/// What is sent, and by whom.
+#[derive(Debug)]
+struct Load<'a> {
+    plan: &'a Plan,
+    shape: Shape,
+    senders: Senders,
+    scripts: Scripts,
 }
 
-/// Measures all servers that can bear this load. A round that fails for good ends it, with the rounds that are whole.
+/// Measures all servers that can bear this load.
 pub(crate) fn measure(
     plan: &Plan,
     recipes: &[Recipe],
     word: &str,
     shape: Shape,
 ) -> Result<Measured, Failure> {
-    let engine = Engine::of(plan, shape)?;
-    let (left_out, recipes): (Vec<&Recipe>, Vec<&Recipe>) = recipes
-        .iter()
-        .partition(|recipe| recipe.objection(shape.demand()).is_some());
-    if recipes.is_empty() {
-        return Err(Failure::Run(format!(
-            "no server is left for {}",
-            Scenario::Load(shape)
-        )));
-    }
-    let scripts = Scripts::write()?;
-    let mut servers = recipes
-        .iter()
-        .map(|recipe| Ok(Server::start(recipe, plan, shape.demand())?))
-        .collect::<Result<Vec<_>, Failure>>()?;
-    for (server, recipe) in servers.iter_mut().zip(&recipes) {
-        let time = WARM_UP_MAX.min(plan.time);
-        retried(&recipe.name, || {
-            load(plan, server, &recipe.name, shape, time, &scripts)
-        })?;
-    }
-    let mut rounds = vec![Rounds::default(); servers.len()];
-    let mut shuffle = Shuffle::new(plan.seed);
-    let mut stolen_most = [0.0_f64; 2];
+    let load = Load {
+        plan,
+        shape,
+        senders: Senders::of(plan, shape)?,
+        scripts: Scripts::write()?,
+    };
+    let mut notes = Vec::new();
     let mut failure = None;
-    'rounds: for round in 0..plan.rounds {
-        for index in shuffle.order(servers.len()) {
-            let name = &recipes[index].name;
-            let steal = Steal::read([plan.server_core, plan.client_core]);
-            let tried = retried(name, || {
-                one_round(plan, &mut servers[index], name, shape, &scripts)
-            });
-            let figures = match tried {
-                Ok(figures) => figures,
-                // Without a single whole round there is nothing to tell.
-                Err(reason) if round == 0 => return Err(reason),
-                Err(reason) => {
-                    rounds.iter_mut().for_each(|rounds| rounds.truncate(round));
-                    failure = Some(reason);
-                    break 'rounds;
-                }
-            };
-            let stolen = Steal::read([plan.server_core, plan.client_core]).percent_since(steal);
-            stolen_most = [stolen_most[0].max(stolen[0]), stolen_most[1].max(stolen[1])];
-            eprintln!(
-                "round {} of {}: {name} {:.3} us, {:.0}/s, stolen {:.1} % and {:.1} %",
-                round + 1,
-                plan.rounds,
-                figures.cpu_micros,
-                figures.per_second,
-                stolen[0],
-                stolen[1],
-            );
-            rounds[index].push(figures);
+    let mut contenders = Vec::new();
+    for recipe in recipes {
+        if let Some(objection) = recipe.objection(shape.demand()) {
+            notes.push(format!("{} is left out: {objection}.", recipe.name));
+            continue;
+        }
+        match load.ready(recipe) {
+            Ok(server) => contenders.push(Contender { recipe, server }),
+            Err(wrong) => {
+                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
+                plan.tell(&line);
+                notes.push(line);
+                failure.get_or_insert(wrong);
+            }
         }
     }
-    let costs: Vec<Cost> = recipes
-        .iter()
-        .zip(&rounds)
-        .map(|(recipe, rounds)| Cost {
-            recipe,
-            cpu_micros: &rounds.cpu_micros,
-        })
-        .collect();
-    let mut table = tabulate(shape, &costs, &rounds, &servers);
-    table.note(match engine {
-        Engine::H2load => "Sent by h2load, which tells no percentiles.".to_owned(),
-        engine => format!("Sent by {engine}."),
-    });
-    for verdict in floor::verdicts(&costs, shape) {
-        table.note(verdict);
-    }
-    for recipe in left_out {
-        let objection = recipe.objection(shape.demand()).unwrap_or_default();
-        table.note(format!("{} is left out: {objection}.", recipe.name));
-    }
+    let mut seats = load.seats(contenders.len());
+    let stolen = load.play(&mut contenders, &mut seats, &mut failure);
+    let (table, column) = load.tabulate(word, &contenders, &seats);
+    let Some(mut table) = table else {
+        let nobody = || Failure::Run(format!("no server is left for {}", Scenario::Load(shape)));
+        return Err(failure.unwrap_or_else(nobody));
+    };
+    notes.extend(unfinished(plan, &contenders, &seats));
+    notes.iter().for_each(|note| table.note(note.clone()));
     table.note(format!(
         "Most stolen in a round: {:.1} % of the servers' core, {:.1} % of the load's.",
-        stolen_most[0], stolen_most[1]
+        stolen[0], stolen[1]
     ));
-    if failure.is_some() {
-        let whole = rounds.first().map_or(0, |rounds| rounds.cpu_micros.len());
-        table.note(format!(
-            "ENDED EARLY, after {whole} of {} rounds.",
-            plan.rounds
-        ));
-    }
+    let accounts = seats.into_iter().filter(|seat| seat.rounds.count() > 0);
+    let account = |seat: Seat| Account {
+        server: contenders[seat.contender].recipe.name.clone(),
+        engine: seat.engine,
+        rounds: seat.rounds,
+    };
     Ok(Measured {
-        column: Column::of_load(word, shape, &costs),
         table,
+        column: Some(column),
+        agreement: Agreement::of(word, shape, accounts.map(account).collect()),
         failure,
     })
+}
+
+impl Load<'_> {
+    /// A server that answers as it should, and has done so for a while: caches, pools and the branch predictor are warm.
+    fn ready(&self, recipe: &Recipe) -> Result<Server, Failure> {
+        let mut server = Server::start(recipe, self.plan, self.shape.demand())?;
+        let (engine, time) = (self.senders.first(), self.plan.warm_up());
+        retried(&recipe.name, || {
+            self.send(engine, &mut server, &recipe.name, Duration::ZERO, time)
+        })?;
+        Ok(server)
+    }
+
+    /// Every generator with every server.
+    fn seats(&self, contenders: usize) -> Vec<Seat> {
+        let pairs = (0..contenders).flat_map(|contender| {
+            self.senders
+                .engines
+                .iter()
+                .map(move |engine| (contender, *engine))
+        });
+        let seat = |(contender, engine)| Seat {
+            contender,
+            engine,
+            rounds: Rounds::default(),
+            failure: None,
+        };
+        pairs.map(seat).collect()
+    }
+
+    /// Goes through all rounds; gives the percentage of each core that was stolen in the worst of them.
+    fn play(
+        &self,
+        contenders: &mut [Contender<'_>],
+        seats: &mut [Seat],
+        failure: &mut Option<Failure>,
+    ) -> [f64; 2] {
+        let plan = self.plan;
+        let cores = [plan.server_core, plan.client_core];
+        let mut shuffle = Shuffle::new(plan.seed);
+        let mut stolen_most = [0.0_f64; 2];
+        for round in 0..plan.rounds {
+            for index in shuffle.order(seats.len()) {
+                let seat = &mut seats[index];
+                if seat.failure.is_some() {
+                    continue;
+                }
+                let contender = &mut contenders[seat.contender];
+                let name = &contender.recipe.name;
+                let steal = Steal::read(cores);
+                let tried = retried(name, || {
+                    self.round(seat.engine, &mut contender.server, name)
+                });
+                let figures = match tried {
+                    Ok(figures) => figures,
+                    Err(wrong) => {
+                        seat.failure = Some(reason(&wrong));
+                        failure.get_or_insert(wrong);
+                        continue;
+                    }
+                };
+                let stolen = Steal::read(cores).percent_since(steal);
+                stolen_most = [0, 1].map(|core| stolen_most[core].max(stolen[core]));
+                eprintln!(
+                    "round {} of {}: {name} by {} {:.3} us, {:.0}/s, stolen {:.1} % and {:.1} %",
+                    round + 1,
+                    plan.rounds,
+                    seat.engine,
+                    figures.server_micros,
+                    figures.per_second,
+                    stolen[0],
+                    stolen[1],
+                );
+                seat.rounds.push(figures);
+            }
+        }
+        stolen_most
+    }
+
+    fn round(&self, engine: Engine, server: &mut Server, name: &str) -> Result<Figures, Failure> {
+        let (warm_up, time) = (self.plan.warm_up(), self.plan.time);
+        let cpu = process_tree::cpu_seconds(server.id());
+        let sent = self.send(engine, server, name, warm_up, time)?;
+        let cpu = process_tree::cpu_seconds(server.id()) - cpu;
+        // While it warms up that may be: wrk takes a second to open thousands of connections.
+        if sent.outcome.done == 0 {
+            let errors = sent.outcome.errors;
+            let text = format!("{name} answered nothing to {engine}, with {errors} errors");
+            return Err(Failure::Run(text));
+        }
+        Ok(Figures::of(&sent, cpu))
+    }
+
+    fn send(
+        &self,
+        engine: Engine,
+        server: &mut Server,
+        name: &str,
+        warm_up: Duration,
+        time: Duration,
+    ) -> Result<Sent, Failure> {
+        let core = match self.shape.shares_core {
+            true => self.plan.server_core,
+            false => self.plan.client_core,
+        };
+        let target = Target {
+            address: server.address,
+            socket: server.socket(),
+            shape: self.shape,
+            warm_up,
+            time,
+            scripts: &self.scripts,
+        };
+        let sent = generator::run(self.plan, engine, &target, core);
+        // What one that has ended did not answer is not the generator's fault, and its CPU time is gone.
+        server.check_alive(name)?;
+        sent
+    }
+
+    /// What the first generator found, if it found anything.
+    fn tabulate(
+        &self,
+        word: &str,
+        contenders: &[Contender<'_>],
+        seats: &[Seat],
+    ) -> (Option<Table>, Column) {
+        let first = self.senders.first();
+        let is_told = |seat: &&Seat| seat.engine == first && seat.rounds.count() > 0;
+        let seats: Vec<&Seat> = seats.iter().filter(is_told).collect();
+        let micros: Vec<Vec<f64>> = seats
+            .iter()
+            .map(|seat| seat.rounds.all(|figures| figures.server_micros))
+            .collect();
+        let costs: Vec<Cost<'_>> = seats
+            .iter()
+            .zip(&micros)
+            .map(|(seat, cpu_micros)| Cost {
+                recipe: contenders[seat.contender].recipe,
+                cpu_micros,
+            })
+            .collect();
+        let column = Column::of_load(word, self.shape, &costs);
+        if costs.is_empty() {
+            return (None, column);
+        }
+        let rounds: Vec<&Rounds> = seats.iter().map(|seat| &seat.rounds).collect();
+        let memory = |seat: &&Seat| process_tree::memory(contenders[seat.contender].server.id());
+        let rss_kib: Vec<u64> = seats.iter().map(|seat| memory(seat).rss_kib).collect();
+        let mut table = table(self.shape, &costs, &rounds, &rss_kib);
+        table.note(match self.senders.engines.len() {
+            1 => format!("Sent by {first}."),
+            _ => format!("Sent by {first}; what other generators found is told apart."),
+        });
+        for objection in &self.senders.objections {
+            table.note(format!("Not sent by every generator: {objection}."));
+        }
+        table.note(
+            "Used of its core: CPU time of the server's own processes, or of the generator's, as a share of the time from the \
+             generator's start to its end."
+                .to_owned(),
+        );
+        if !self.shape.shares_core {
+            let names: Vec<&str> = costs.iter().map(|cost| cost.recipe.name.as_str()).collect();
+            bottleneck(&names, &rounds)
+                .into_iter()
+                .for_each(|note| table.note(note));
+        }
+        for verdict in floor::verdicts(&costs, self.shape) {
+            table.note(verdict);
+        }
+        (Some(table), column)
+    }
+}
+
+/// Those for which there are fewer rounds than planned, and why.
+fn unfinished(plan: &Plan, contenders: &[Contender<'_>], seats: &[Seat]) -> Vec<String> {
+    let note = |seat: &Seat| {
+        let failure = seat.failure.as_ref()?;
+        let (name, engine) = (&contenders[seat.contender].recipe.name, seat.engine);
+        Some(match seat.rounds.count() {
+            0 => format!("{name} is LEFT OUT of what {engine} sends: {failure}"),
+            count => format!(
+                "{name} ENDED EARLY, with {count} of {} rounds by {engine}: {failure}",
+                plan.rounds
+            ),
+        })
+    };
+    seats.iter().filter_map(note).collect()
 }
 
 /// Tries again what failed, a bounded number of times, and says so.
@@ -165,81 +313,26 @@ fn retried<T>(name: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Re
     attempt()
 }
 
-fn load(
-    plan: &Plan,
-    server: &mut Server,
-    name: &str,
-    shape: Shape,
-    time: Duration,
-    scripts: &Scripts,
-) -> Result<Outcome, Failure> {
-    let core = match shape.shares_core {
-        true => plan.server_core,
-        false => plan.client_core,
+/// Whose rates and latencies are the generator's, for it could not send more while the server could have answered more.
+fn bottleneck(names: &[&str], rounds: &[&Rounds]) -> Option<String> {
+    let is_held_up = |rounds: &&Rounds| {
+        let percent = |of: fn(&Figures) -> f64| rounds.median(|figures| Some(of(figures)));
+        percent(|figures| figures.load_percent) >= Some(BUSY_PERCENT)
+            && percent(|figures| figures.server_percent) < Some(BUSY_PERCENT)
     };
-    let target = Target {
-        address: server.address,
-        socket: server.socket(),
-        shape,
-        time,
-        scripts,
-    };
-    let outcome = generator::run(plan, &target, core);
-    // What one that has ended did not answer is not the generator's fault, and its CPU time is gone.
-    server.check_alive(name)?;
-    outcome
-}
-
-fn one_round(
-    plan: &Plan,
-    server: &mut Server,
-    name: &str,
-    shape: Shape,
-    scripts: &Scripts,
-) -> Result<Figures, Failure> {
-    let (cpu, start) = (process_tree::cpu_seconds(server.id()), Instant::now());
-    let outcome = load(plan, server, name, shape, plan.time, scripts)?;
-    let elapsed = start.elapsed().as_secs_f64();
-    let cpu = process_tree::cpu_seconds(server.id()) - cpu;
-    // While it warms up that may be: wrk takes a second to open thousands of connections.
-    if outcome.done == 0 {
-        let text = format!("{name} answered nothing, with {} errors", outcome.errors);
-        return Err(Failure::Run(text));
-    }
-    Ok(Figures {
-        cpu_micros: cpu * 1e6 / outcome.done as f64,
-        per_second: outcome.done as f64 / outcome.seconds,
-        busy_percent: cpu * 100.0 / elapsed,
-        errors: outcome.errors,
-        times: outcome.times,
+    let pairs = names.iter().zip(rounds);
+    let held_up = pairs.filter(|(_, rounds)| is_held_up(rounds));
+    let held_up: Vec<&str> = held_up.map(|(name, _)| *name).collect();
+    (!held_up.is_empty()).then(|| {
+        format!(
+            "THE GENERATOR WAS THE BOTTLENECK with {}: it used its core up and the server did not, so rate and latency there are \
+             the generator's and do not compare servers. CPU time per request does.",
+            held_up.join(", ")
+        )
     })
 }
 
-impl Rounds {
-    fn push(&mut self, figures: Figures) {
-        self.cpu_micros.push(figures.cpu_micros);
-        self.per_second.push(figures.per_second);
-        self.busy_percent.push(figures.busy_percent);
-        self.errors.push(figures.errors);
-        self.times.push(figures.times);
-    }
-
-    /// The median over the rounds, where the generator told it.
-    fn millis(&self, of: impl Fn(&Times) -> f64) -> String {
-        let told: Vec<f64> = self.times.iter().flatten().map(of).collect();
-        median(&told).map_or_else(|| "-".to_owned(), |millis| format!("{millis:.3}"))
-    }
-
-    fn truncate(&mut self, rounds: usize) {
-        self.cpu_micros.truncate(rounds);
-        self.per_second.truncate(rounds);
-        self.busy_percent.truncate(rounds);
-        self.errors.truncate(rounds);
-        self.times.truncate(rounds);
-    }
-}
-
-fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Server]) -> Table {
+fn table(shape: Shape, costs: &[Cost<'_>], rounds: &[&Rounds], rss_kib: &[u64]) -> Table {
     let unit = shape.unit();
     let (cost_each, pace) = (format!("CPU us/{unit}"), format!("{unit}s/s"));
     let ratio = format!("to {}", costs[0].recipe.name);
@@ -252,35 +345,38 @@ fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Serv
         &pace,
         "p50 ms",
         "p99 ms",
-        "core busy",
+        "server used of its core",
+        "generator used of its core",
         "errors",
         "RSS KiB",
     ];
     let mut table = Table::new(&head);
     for (index, cost) in costs.iter().enumerate() {
-        let own = &rounds[index];
-        let (least, most) = own
+        let own = rounds[index];
+        let (least, most) = cost
             .cpu_micros
             .iter()
             .fold((f64::MAX, 0.0_f64), |(least, most), value| {
                 (least.min(*value), most.max(*value))
             });
-        let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
+        let cell = |digits: usize, of: fn(&Figures) -> Option<f64>| {
+            let median = own.median(of);
+            median.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+        };
         table.row(vec![
             cost.recipe.name.clone(),
             format!("{:.3}", cost.ratio(&costs[0])),
             cost.over_floor(costs)
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
-            format!("{:.3}", middle(&own.cpu_micros)),
+            format!("{:.3}", median(cost.cpu_micros).unwrap_or(f64::NAN)),
             format!("{least:.3} - {most:.3}"),
-            format!("{:.0}", middle(&own.per_second)),
-            own.millis(|times| times.p50_millis),
-            own.millis(|times| times.p99_millis),
-            format!("{:.0} %", middle(&own.busy_percent)),
-            own.errors.iter().sum::<u64>().to_string(),
-            process_tree::memory(servers[index].id())
-                .rss_kib
-                .to_string(),
+            cell(0, |figures| Some(figures.per_second)),
+            cell(3, |figures| figures.times.p50_millis),
+            cell(3, |figures| figures.times.p99_millis),
+            cell(0, |figures| Some(figures.server_percent)) + " %",
+            cell(0, |figures| Some(figures.load_percent)) + " %",
+            own.errors().to_string(),
+            rss_kib[index].to_string(),
         ]);
     }
     table
@@ -290,6 +386,7 @@ fn tabulate(shape: Shape, costs: &[Cost<'_>], rounds: &[Rounds], servers: &[Serv
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::compare::round::tests::figures;
 
     /// Fails so often, then succeeds; gives the number of tries too.
     fn tries(failures: usize) -> (Result<usize, Failure>, usize) {
@@ -317,19 +414,28 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_is_not_whole_leaves_no_trace() {
-        let figures = |errors| Figures {
-            cpu_micros: 1.0,
-            per_second: 2.0,
-            busy_percent: 3.0,
-            errors,
-            times: None,
+    fn the_generator_is_the_bottleneck_where_its_core_is_busy_and_the_servers_is_not() {
+        let rounds = |server_percent, load_percent| {
+            let mut rounds = Rounds::default();
+            rounds.push(Figures {
+                server_percent,
+                load_percent,
+                ..figures(1.0, 1.0)
+            });
+            rounds
         };
-        let mut rounds = Rounds::default();
-        rounds.push(figures(4));
-        let whole = rounds.clone();
-        rounds.push(figures(5));
-        rounds.truncate(1);
-        assert_eq!(rounds, whole);
+        let all = [
+            rounds(60.0, 98.0),
+            rounds(97.0, 98.0),
+            rounds(97.0, 60.0),
+            rounds(50.0, 50.0),
+        ];
+        let all: Vec<&Rounds> = all.iter().collect();
+        let said = bottleneck(&["a", "b", "c", "d"], &all).unwrap();
+        assert!(
+            said.starts_with("THE GENERATOR WAS THE BOTTLENECK with a: "),
+            "{said}"
+        );
+        assert_eq!(bottleneck(&["b", "c", "d"], &all[1..]), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::secure::Group;
 
 use super::Plan;
 use super::child::program_exists;
-use super::engine::Engine;
+use super::engine::{Engine, Senders};
 use super::wire::{Demand, Wire};
 
 /// Those that have a name of their own, and the shorter or longer one that they stand for; `all` stands for the list.
@@ -263,11 +263,11 @@ impl Scenario {
         }
         let own: Vec<&str> = match self {
             Self::Load(shape) => {
-                let engine = Engine::of(plan, shape)?;
-                if let Some(package) = engine.package() {
-                    programs.push((engine.name(), package));
-                }
-                engine.own_program().into_iter().collect()
+                let engines = Senders::of(plan, shape)?.engines;
+                let named = |engine: &Engine| Some((engine.name(), engine.package()?));
+                programs.extend(engines.iter().filter_map(named));
+                let own = engines.into_iter().filter_map(Engine::own_program);
+                own.collect()
             }
             Self::Idle {
                 wire: Wire::Http1, ..

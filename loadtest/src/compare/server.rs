@@ -288,8 +288,13 @@ fn check_close(mut stream: impl Read + Write, address: SocketAddr) -> Result<(),
     let mut text = String::new();
     stream
         .write_all(request.as_bytes())
-        .and_then(|()| stream.read_to_string(&mut text))
-        .map_err(|error| format!("{error} after {text:?}"))?;
+        .map_err(|error| error.to_string())?;
+    if let Err(error) = stream.read_to_string(&mut text) {
+        let within = ANSWER_TIMEOUT.as_secs();
+        return Err(format!(
+            "the connection did not end within {within} s after {text:?} ({error})"
+        ));
+    }
     check_answer(&text, HTTP1)
 }
 

@@ -95,11 +95,16 @@ pub(crate) fn table(recipes: &[Recipe], columns: &[Column]) -> Option<Table> {
     Some(table)
 }
 
-/// What each of ours costs, as a share of what the others cost: below one is less. Where none is ours, the first is taken.
+/// What each of ours costs, as a share of what the others cost: below one is less. Where none is ours, the first that was measured is
+/// taken.
 pub(crate) fn shares(recipes: &[Recipe], columns: &[Column]) -> Vec<(String, Table)> {
     let mut own: Vec<&Recipe> = recipes.iter().filter(|recipe| recipe.is_lanner()).collect();
     if own.is_empty() {
-        own.extend(recipes.first());
+        let is_measured = |recipe: &&Recipe| {
+            let mut figures = columns.iter().map(|column| column.figure(&recipe.name));
+            figures.any(|figure| figure.is_some())
+        };
+        own.extend(recipes.iter().find(is_measured));
     }
     let shares = own.into_iter().filter_map(|own| {
         let is_other = |recipe: &&Recipe| recipe.name != own.name;
@@ -222,6 +227,9 @@ mod tests {
         let others = shares(&recipes[2..], &columns);
         assert_eq!(others.len(), 1);
         assert_eq!(others[0].0, "floor-epoll");
+        let unmeasured = Recipe::read("x=sh {port}", std::path::Path::new("/nowhere")).unwrap();
+        let behind = [unmeasured, recipes[2].clone(), recipes[3].clone()];
+        assert_eq!(shares(&behind, &columns)[0].0, "floor-epoll");
         assert!(shares(&recipes[..1], &columns).is_empty());
     }
 }

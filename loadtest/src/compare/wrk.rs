@@ -1,4 +1,8 @@
 //! `wrk`: how it is called, and what it printed.
+//!
+//! Where requests are pipelined its latencies are left out: it takes one a batch, from the first byte written to the last answer,
+//! and then adds samples for what it takes to have been held up, by a mean of single requests that no batch can keep. Its 99th
+//! percentile is then below its 50th.
 
 use std::process::{Command, Stdio};
 
@@ -39,19 +43,22 @@ fn arguments(mixed: bool, target: &Target<'_>, core: usize) -> Command {
 }
 
 /// What it printed.
-pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
+pub(crate) fn parse(text: &str, shape: Shape) -> Option<Outcome> {
     let mut outcome = Outcome::default();
     let mut complete = false;
-    let (mut p50, mut p99) = (None, None);
+    let mut times = Times::default();
+    let millis = |text: &str| Some(seconds(text.trim())? * 1e3);
     for line in text.lines().map(str::trim) {
         if let Some((requests, rest)) = line.split_once(" requests in ") {
             outcome.done = requests.parse().ok()?;
             outcome.seconds = seconds(rest.split_once(',')?.0)?;
             complete = true;
+        } else if let Some(figures) = line.strip_prefix("Latency  ") {
+            times.mean_millis = figures.split_ascii_whitespace().next().and_then(millis);
         } else if let Some(time) = line.strip_prefix("50% ") {
-            p50 = seconds(time.trim());
+            times.p50_millis = millis(time);
         } else if let Some(time) = line.strip_prefix("99% ") {
-            p99 = seconds(time.trim());
+            times.p99_millis = millis(time);
         } else if let Some(count) = line.strip_prefix("Non-2xx or 3xx responses: ") {
             outcome.errors += count.parse::<u64>().ok()?;
         } else if let Some(kinds) = line.strip_prefix("Socket errors: ") {
@@ -60,10 +67,10 @@ pub(crate) fn parse(text: &str, _shape: Shape) -> Option<Outcome> {
             }
         }
     }
-    outcome.times = p50.zip(p99).map(|(p50, p99)| Times {
-        p50_millis: p50 * 1e3,
-        p99_millis: p99 * 1e3,
-    });
+    outcome.answered = outcome.done;
+    if shape.depth == 1 {
+        outcome.times = times;
+    }
     complete.then_some(outcome)
 }
 
@@ -79,7 +86,7 @@ mod tests {
     const CLEAN: &str = "Running 1s test @ http://127.0.0.1:18081/hello
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency   495.19us  415.32us   6.81ms   96.74%
+    Latency   495.00us  415.32us   6.81ms   96.74%
     Req/Sec   101.13k    12.85k  114.82k    70.00%
   Latency Distribution
      50%  412.00us
@@ -95,17 +102,32 @@ Transfer/sec:     15.40MB
     fn a_clean_run_is_read() {
         let expected = Outcome {
             done: 100_901,
+            answered: 100_901,
             seconds: 1.01,
-            times: Some(Times {
-                p50_millis: 0.412,
-                p99_millis: 2.5,
-            }),
+            times: Times {
+                mean_millis: Some(0.495),
+                p50_millis: Some(0.412),
+                p99_millis: Some(2.5),
+            },
             ..Outcome::default()
         };
         assert_eq!(parse(CLEAN, Shape::PLAIN), Some(expected));
         // One that was not asked for the distribution.
         let without = parse(&CLEAN.replace("%  ", ":  "), Shape::PLAIN).unwrap();
-        assert_eq!(without.times, None);
+        assert_eq!(
+            (without.times.p50_millis, without.times.p99_millis),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn latencies_of_pipelined_batches_are_not_taken_for_those_of_requests() {
+        let pipelined = Shape {
+            depth: 16,
+            ..Shape::PLAIN
+        };
+        let outcome = parse(CLEAN, pipelined).unwrap();
+        assert_eq!((outcome.done, outcome.times), (100_901, Times::default()));
     }
 
     #[test]
@@ -135,6 +157,7 @@ Transfer/sec:     15.40MB
                 address: "127.0.0.1:80".parse().unwrap(),
                 socket: None,
                 shape,
+                warm_up: Duration::ZERO,
                 time: Duration::from_secs(5),
                 scripts: &scripts,
             };
