@@ -22,7 +22,7 @@ pub use command::PROGRAM;
 
 use credentials::Credentials;
 use document::Document;
-use engine::{Engine, Senders};
+use engine::Engine;
 use measured::Measured;
 use recipe::Recipe;
 use scenario::Scenario;
@@ -75,7 +75,6 @@ struct Plan {
     /// Those that were asked for.
     engines: Vec<Engine>,
     markdown: Option<Markdown>,
-    mixed_heads: bool,
     attackers: usize,
     attack_time: Duration,
     rate: String,
@@ -119,7 +118,8 @@ impl Plan {
 /// The command line is wrong, a program is missing, or a server does not answer as the others do.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = command::read_plan(arguments)?;
-    let scenarios = scenario::read_list(arguments.text("scenarios").unwrap_or_default())?;
+    let mut document = Document::default();
+    let scenarios = sendable(command::read_scenarios(arguments)?, &plan, &mut document)?;
     let recipes = command::read_recipes(arguments.words(), &plan)?;
     for (_, scenario) in &scenarios {
         scenario.check_programs(&plan)?;
@@ -127,13 +127,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Servers and clients inherit it.
     let connections = scenarios.iter().map(|(_, scenario)| scenario.connections());
     descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;
-    let mut document = Document {
-        circumstances: circumstances::lines(&plan),
-        generators: generators(&plan, &scenarios)?,
-        ..Document::default()
-    };
+    document.circumstances = circumstances::lines(&plan);
+    document.generators = generators(&plan, &scenarios)?;
     plan.tell(&document.circumstances.join("\n"));
     plan.tell("");
+    for line in &document.left_out {
+        plan.tell(&format!("- {line}"));
+    }
     let recipes = present(recipes, &plan, &mut document)?;
     let recipes = without_refusals(recipes, &plan, &scenarios, &mut document)?;
     for line in &document.generators {
@@ -216,14 +216,38 @@ fn measure(
     Ok(failure)
 }
 
+/// Leaves out scenarios that no generator can send of those that were asked for, or are here.
+fn sendable(
+    scenarios: Vec<(String, Scenario)>,
+    plan: &Plan,
+    document: &mut Document,
+) -> Result<Vec<(String, Scenario)>, Failure> {
+    let mut sendable = Vec::new();
+    let mut failure = None;
+    for (word, scenario) in scenarios {
+        match scenario.senders(plan).err() {
+            None => sendable.push((word, scenario)),
+            Some(reason) => {
+                let line = format!("{word} is LEFT OUT: {reason}");
+                document.left_out.push(line);
+                failure.get_or_insert(reason);
+            }
+        }
+    }
+    match failure {
+        Some(failure) if sendable.is_empty() => Err(failure),
+        _ => Ok(sendable),
+    }
+}
+
 /// The versions of what will send the loads, and what one must know of each.
 fn generators(plan: &Plan, scenarios: &[(String, Scenario)]) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for (_, scenario) in scenarios {
-        let Scenario::Load(shape) = scenario else {
-            continue;
-        };
-        for engine in Senders::of(plan, *shape)?.engines {
+        for engine in scenario
+            .senders(plan)?
+            .map_or_else(Vec::new, |senders| senders.engines)
+        {
             let line = format!("{}; it {}", engine.version(), engine.accounts(plan));
             if !lines.contains(&line) {
                 lines.push(line);

@@ -109,7 +109,7 @@ fn a_short_run_ends_in_a_document_with_our_own_server_and_generator() {
     let path = scratch.0.join("results.md");
     let words = ["lanner-epoll", "nginx", "h2o", "haproxy"];
     let mut command = short(&cores, &words);
-    command.args(["--scenarios", "plain,pipelined,idle10", "--markdown"]);
+    command.args(["--scenarios", "plain,mixed,pipelined,idle10", "--markdown"]);
     let output = command.arg(&path).env("PATH", &scratch.0).output().unwrap();
     let (out, err) = texts(&output);
     assert!(output.status.success(), "{out}\n{err}");
@@ -122,6 +122,8 @@ fn a_short_run_ends_in_a_document_with_our_own_server_and_generator() {
         "- Lanner's own `lanner-loadtest run` ",
         "\nSent by lanner.\n",
         "`lanner-loadtest compare lanner-epoll nginx h2o haproxy --rounds 1 ",
+        "- mixed is LEFT OUT: wrk, which alone sends it, is not installed: apt-get install wrk\n",
+        "- Static files of 1 KiB, 100 KiB and 10 MiB, and a reverse proxy, have no scenario: ",
         "### plain: 64 connections\n",
         "### pipelined: 64 connections, pipelined x16\n",
         "### idle10: 10 idle connections, HTTP/1.1\n",
@@ -174,6 +176,11 @@ fn what_is_no_scenario_server_or_engine_is_refused_before_anything_is_started() 
             "--engine wrk",
         ),
         (&["--engine", "wrk", "--time", "300ms"], "whole seconds"),
+        (
+            &["--engine", "lanner", "--heads", "mixed"],
+            "mixed ones are wrk's",
+        ),
+        (&["--rounds", "0"], "--rounds 0: expected 1 to 1000"),
     ] {
         let output = compare(words).output().unwrap();
         let (out, err) = texts(&output);

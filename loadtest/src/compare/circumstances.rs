@@ -17,13 +17,8 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
             machine(&read("/proc/cpuinfo"), &read("/proc/meminfo"))
         ),
         format!(
-            "Servers on core {}, load on core {}, {} rounds of {:?} in shuffled order (seed {}), {} heads.",
-            plan.server_core,
-            plan.client_core,
-            plan.rounds,
-            plan.time,
-            plan.seed,
-            if plan.mixed_heads { "mixed" } else { "plain" },
+            "Servers on core {}, load on core {}, {} rounds of {:?} in shuffled order (seed {}).",
+            plan.server_core, plan.client_core, plan.rounds, plan.time, plan.seed,
         ),
         format!(
             "Run on {}{}: `{}`",

@@ -8,13 +8,17 @@ use crate::arguments::{Arguments, Failure, Flag, Program};
 use super::credentials::Credentials;
 use super::engine::Engine;
 use super::recipe::{BUILT_IN, Recipe};
+use super::scenario::{self, Scenario};
 use super::{Markdown, Plan};
 
-/// What is compared where no server is named: ours on each driver that is not there for comparisons only, and the rivals.
-const USUAL: [&str; 7] = [
+/// What is compared where no server is named: ours on each driver that is not there for comparisons only, the floors of both
+/// kinds, and the rivals.
+const USUAL: [&str; 9] = [
     "lanner-epoll",
     "lanner-uring",
     "lanner-monoio",
+    "floor-epoll",
+    "floor-ring",
     "nginx",
     "h2o",
     "haproxy",
@@ -33,36 +37,42 @@ pub const PROGRAM: Program = Program {
          floor-ring, nginx, h2o, haproxy, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} \
          filled in (for TLS {cert} and {key} too, files in PEM, {scheme}, http or https, and {socket}, the path of a unix \
          socket), leading VARIABLE=value words become its environment. It must answer /hello as the others do. What is not \
-         installed is skipped. Without any: lanner-epoll, lanner-uring, lanner-monoio, nginx, h2o, haproxy and hyper.",
+         installed is skipped. Without any: lanner-epoll, lanner-uring, lanner-monoio, both floors, nginx, h2o, haproxy and hyper.",
     )),
     flags: &[
         Flag {
             name: "scenarios",
             value: Some("LIST"),
             default: Some("plain,1000,pipelined"),
-            about: "What is measured, separated by commas; `all` is every one of the first table.
+            about: "What is measured, separated by commas; `all` is every one of the first table: each kind of scenario once.
 
-        plain          c64            64 connections, a request at a time
-        1000           c1000          1,000 connections
-        8000           c8000          8,000 connections
-        pipelined      x16            64 connections, 16 requests at once
-        close          close          a connection a request
-        unix           unix64         64 connections over a unix socket
-        tls            https64        64 connections over TLS
-        tls-handshake  handshake      full TLS handshakes without a request
-        tls-resumed    resumed        the same with tickets
-        h2c            h2c-16x32      HTTP/2 in cleartext, 16 connections with 32 streams
-        h2             h2-tls-16x32   the same over TLS
-        idle8000       idle8000       memory of 8,000 idle connections
-        idle-tls8000   idle-tls8000   the same over TLS
+        plain           c64             64 connections, a request at a time
+        1000            c1000           1,000 connections
+        8000            c8000           8,000 connections
+        mixed           mixed64         64 connections, heads of several clients in turn (wrk alone sends them)
+        pipelined       x16             64 connections, 16 requests at once
+        close           close           a connection a request
+        same-core       same64          64 connections, the load on the servers' core
+        unix            unix64          64 connections over a unix socket
+        tls             https64         64 connections over TLS
+        tls-handshake   handshake       full TLS handshakes without a request
+        tls-resumed     resumed         the same with tickets
+        handshake-pq    handshake-pq    full ones with X25519MLKEM768
+        h2c             h2c-16x32       HTTP/2 in cleartext, 16 connections with 32 streams
+        h2              h2-tls-16x32    the same over TLS
+        idle8000        idle8000        memory of 8,000 idle connections
+        idle-tls8000    idle-tls8000    the same over TLS
+        idle-h2c4000    idle-h2c4000    memory of 4,000 idle connections of HTTP/2
+        idle-h2-tls4000 idle-h2-tls4000 the same over TLS
+        slowloris       slowloris       an honest client beside slow heads
+        slowloris-body  slowloris-body  an honest client beside slow bodies
 
       Others, for any N, C and S:
 
-        cN, xN, unixN, httpsN, h2c-CxS, h2-tls-CxS, idleN, idle-tlsN   as above
-        sameN                     N connections, the load on the servers' core
-        handshake-pq              handshakes with X25519MLKEM768
-        idle-h2cN, idle-h2-tlsN   memory of N idle connections of HTTP/2
-        slowloris, slowloris-body an honest client beside slow ones",
+        cN, mixedN, xN, sameN, unixN, httpsN, h2c-CxS, h2-tls-CxS, idleN, idle-tlsN, idle-h2cN, idle-h2-tlsN
+
+      Static files and a reverse proxy have none: lanner does not serve them yet. What no generator can send that was asked \
+      for, or is here, is left out with its reason.",
         },
         Flag {
             name: "engine",
@@ -95,7 +105,8 @@ pub const PROGRAM: Program = Program {
             name: "heads",
             value: Some("MIX"),
             default: Some("plain"),
-            about: "What wrk sends. plain: its own head; mixed: several, in turn. (h2load always sends its own.)",
+            about: "Heads of every load in HTTP/1.1. plain: the generator's own; mixed: those of several clients in turn, as in \
+                    the scenario `mixed`, which wrk alone sends.",
         },
         Flag {
             name: "attackers",
@@ -159,15 +170,6 @@ pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
             "-" => Markdown::Standard,
             path => Markdown::File(PathBuf::from(path)),
         }),
-        mixed_heads: match arguments.text("heads") {
-            Some("plain") => false,
-            Some("mixed") => true,
-            _ => {
-                return Err(Failure::Usage(
-                    "--heads: expected plain or mixed".to_owned(),
-                ));
-            }
-        },
         attackers: arguments.count("attackers", 1..=1_000_000)?,
         attack_time: arguments.value("attack-time")?,
         rate: arguments.text("rate").unwrap_or_default().to_owned(),
@@ -186,6 +188,19 @@ pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         ));
     }
     Ok(plan)
+}
+
+/// Reads what to measure.
+pub(super) fn read_scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, Failure> {
+    let mixed = match arguments.text("heads") {
+        Some("plain") => false,
+        Some("mixed") => true,
+        _ => {
+            let text = "--heads: expected plain or mixed".to_owned();
+            return Err(Failure::Usage(text));
+        }
+    };
+    scenario::read_list(arguments.text("scenarios").unwrap_or_default(), mixed)
 }
 
 /// Reads whom to compare.
@@ -236,14 +251,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::arguments::Invocation;
-    use crate::compare::scenario;
 
     fn refusal(line: &str) -> String {
         let words = line.split_whitespace().map(str::to_owned);
         let Invocation::Run(arguments) = PROGRAM.read(words).unwrap() else {
             panic!("{line} asks for help");
         };
-        read_plan(&arguments).err().unwrap().to_string()
+        let refused = read_plan(&arguments).and_then(|_| read_scenarios(&arguments));
+        refused.err().unwrap().to_string()
     }
 
     #[test]
@@ -254,6 +269,7 @@ mod tests {
             ("--engine ab", "lanner, wrk or h2load"),
             ("--engine wrk,wrk", "stands there twice"),
             ("--heads odd", "plain or mixed"),
+            ("--scenarios plain,fast", "`fast` is no scenario"),
             ("--rounds 0", "--rounds 0"),
             ("--server-core 1", "the servers' own core"),
         ] {

@@ -7,6 +7,7 @@ use crate::arguments::Failure;
 
 use super::agreement::{self, Agreement};
 use super::recipe::Recipe;
+use super::scenario::NOT_HERE;
 use super::summary::{self, Column};
 use super::{Markdown, Plan};
 
@@ -19,6 +20,8 @@ pub(crate) struct Document {
     pub(crate) servers: Vec<String>,
     /// Likewise.
     pub(crate) generators: Vec<String>,
+    /// What was not measured, a line each.
+    pub(crate) left_out: Vec<String>,
     /// One of each scenario that is compared across.
     pub(crate) columns: Vec<Column>,
     /// Where several generators sent a scenario.
@@ -72,7 +75,10 @@ impl Document {
         for line in self.servers.iter().chain(&self.generators) {
             writeln!(out, "- {line}")?;
         }
-        out.write_str("\n## Scenarios\n")?;
+        out.write_str("\n## Scenarios\n\nNot measured:\n\n")?;
+        for line in self.left_out.iter().map(String::as_str).chain(NOT_HERE) {
+            writeln!(out, "- {line}")?;
+        }
         for (heading, body) in &self.sections {
             write!(out, "\n### {heading}\n\n{body}")?;
         }
@@ -105,6 +111,7 @@ mod tests {
             circumstances: vec!["Linux 9.".to_owned()],
             servers: vec!["nginx: 1.2".to_owned()],
             generators: vec!["wrk 4".to_owned()],
+            left_out: vec!["mixed: LEFT OUT".to_owned()],
             columns: vec![Column::of_load("plain", Shape::PLAIN, &costs)],
             agreements: Vec::new(),
             sections: vec![("plain".to_owned(), "| a |\n".to_owned())],
@@ -118,6 +125,7 @@ mod tests {
             "## Costs",
             "5.00",
             "- nginx: 1.2\n- wrk 4\n",
+            "- mixed: LEFT OUT\n- Static files of 1 KiB, 100 KiB and 10 MiB, and a reverse proxy, have no scenario",
             "### plain\n\n| a |\n",
         ]
         .map(|part| {

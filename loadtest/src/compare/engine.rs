@@ -76,12 +76,12 @@ impl Engine {
         }
     }
 
-    fn usual(shape: Shape, mixed: bool, is_installed: impl Fn(&str) -> bool) -> Self {
+    fn usual(shape: Shape, is_installed: impl Fn(&str) -> bool) -> Self {
         let usual = match shape {
             Shape { on_unix: true, .. } => return Self::Lanner,
             Shape { wire, .. } if wire.is_http2() => Self::H2load,
             // Nobody else sends such heads.
-            _ if mixed => return Self::Wrk,
+            Shape { mixed: true, .. } => return Self::Wrk,
             _ => Self::Wrk,
         };
         match is_installed(usual.name()) {
@@ -97,14 +97,14 @@ impl Engine {
         let why = match self {
             Self::Wrk if is_http2 => "speaks no HTTP/2: --engine h2load or lanner does",
             Self::Wrk if shape.on_unix => "knows no unix sockets: --engine h2load or lanner does",
-            Self::Wrk if shape.close && plan.mixed_heads => {
+            Self::Wrk if shape.close && shape.mixed => {
                 "has no mixed heads that ask for the end of a connection"
             }
             Self::H2load if shape.close => {
                 "keeps its connections, as `close` may not: --engine wrk or lanner does not"
             }
-            Self::H2load | Self::Lanner if plan.mixed_heads && !is_http2 => {
-                "sends heads that are all alike: --heads mixed is wrk's"
+            Self::H2load | Self::Lanner if shape.mixed => {
+                "sends heads that are all alike: mixed ones are wrk's"
             }
             Self::Wrk | Self::H2load if plan.time.subsec_nanos() != 0 => {
                 "counts in whole seconds: --time 1s is the least, or --engine lanner"
@@ -184,11 +184,20 @@ impl Senders {
         }
         let mut asked = plan.engines.clone();
         if asked.is_empty() {
-            asked.push(Engine::usual(shape, plan.mixed_heads, program_exists));
+            asked.push(Engine::usual(shape, program_exists));
         }
         let (mut engines, mut objections) = (Vec::new(), Vec::new());
+        // One that was not asked for need not be here.
+        let is_absent = |engine: &Engine| match engine.package() {
+            Some(_) => plan.engines.is_empty() && !program_exists(engine.name()),
+            None => false,
+        };
         for engine in asked {
             match engine.objection(plan, shape) {
+                _ if is_absent(&engine) => objections.push(format!(
+                    "{engine}, which alone sends it, is not installed: apt-get install {}",
+                    engine.package().unwrap_or_default()
+                )),
                 None => engines.push(engine),
                 Some(objection) => objections.push(objection),
             }
@@ -227,6 +236,11 @@ mod tests {
         ..Shape::PLAIN
     };
 
+    const MIXED: Shape = Shape {
+        mixed: true,
+        ..Shape::PLAIN
+    };
+
     #[test]
     fn what_everybody_measures_with_is_used_where_it_is_installed() {
         for (shape, installed, engine) in [
@@ -235,11 +249,11 @@ mod tests {
             (Shape::PLAIN, &["h2load"], Engine::Lanner),
             (HTTP2, &["wrk"], Engine::Lanner),
         ] {
-            let usual = Engine::usual(shape, false, |name| installed.contains(&name));
+            let usual = Engine::usual(shape, |name| installed.contains(&name));
             assert_eq!(usual, engine, "{shape:?} {installed:?}");
         }
         // Only wrk has them: that it is not there is then told, and nothing else is measured.
-        assert_eq!(Engine::usual(Shape::PLAIN, true, |_| false), Engine::Wrk);
+        assert_eq!(Engine::usual(MIXED, |_| false), Engine::Wrk);
     }
 
     #[test]
@@ -249,16 +263,24 @@ mod tests {
             ..Shape::PLAIN
         };
         let mut plan = crate::compare::command::plan_of(&[]);
-        for (engine, shape, mixed, millis, said) in [
-            (Engine::Wrk, HTTP2, false, 1000, "no HTTP/2"),
-            (Engine::H2load, closing, false, 1000, "--engine wrk"),
-            (Engine::Lanner, Shape::PLAIN, true, 1000, "is wrk's"),
-            (Engine::H2load, Shape::PLAIN, true, 1000, "is wrk's"),
-            (Engine::Wrk, Shape::PLAIN, false, 300, "whole seconds"),
-            (Engine::H2load, HTTP2, false, 1300, "--engine lanner"),
+        for (engine, shape, millis, said) in [
+            (Engine::Wrk, HTTP2, 1000, "no HTTP/2"),
+            (Engine::H2load, closing, 1000, "--engine wrk"),
+            (Engine::Lanner, MIXED, 1000, "are wrk's"),
+            (Engine::H2load, MIXED, 1000, "are wrk's"),
+            (
+                Engine::Wrk,
+                Shape {
+                    close: true,
+                    ..MIXED
+                },
+                1000,
+                "no mixed heads",
+            ),
+            (Engine::Wrk, Shape::PLAIN, 300, "whole seconds"),
+            (Engine::H2load, HTTP2, 1300, "--engine lanner"),
         ] {
             plan.engines = vec![engine];
-            plan.mixed_heads = mixed;
             plan.time = Duration::from_millis(millis);
             let error = Senders::of(&plan, shape).unwrap_err().to_string();
             assert!(error.contains(said) && error.starts_with(engine.name()));

@@ -4,6 +4,7 @@
 //! A server that does not answer as it should, or that a load fails with for good, is left out with what it said, or keeps the
 //! rounds that it had; the others are measured all the same, and the failure is told in the end.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::arguments::Failure;
@@ -47,6 +48,35 @@ struct Seat {
     failure: Option<String>,
 }
 
+/// What others had of a core.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    /// By the hypervisor, for another machine.
+    stolen_percent: f64,
+    /// By other processes on this one.
+    used_percent: f64,
+}
+
+impl Taken {
+    /// The larger of each.
+    fn or_more(self, other: Self) -> Self {
+        Self {
+            stolen_percent: self.stolen_percent.max(other.stolen_percent),
+            used_percent: self.used_percent.max(other.used_percent),
+        }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stolen, used) = (self.stolen_percent, self.used_percent);
+        write!(
+            formatter,
+            "{stolen:.1} % (stolen) and {used:.0} % (other processes)"
+        )
+    }
+}
+
 /// What is sent, and by whom.
 #[derive(Debug)]
 struct Load<'a> {
@@ -88,7 +118,7 @@ pub(crate) fn measure(
         }
     }
     let mut seats = load.seats(contenders.len());
-    let stolen = load.play(&mut contenders, &mut seats, &mut failure);
+    let taken = load.play(&mut contenders, &mut seats, &mut failure);
     let (table, column) = load.tabulate(word, &contenders, &seats);
     let Some(mut table) = table else {
         let nobody = || Failure::Run(format!("no server is left for {}", Scenario::Load(shape)));
@@ -97,8 +127,8 @@ pub(crate) fn measure(
     notes.extend(unfinished(plan, &contenders, &seats));
     notes.iter().for_each(|note| table.note(note.clone()));
     table.note(format!(
-        "Most stolen in a round: {:.1} % of the servers' core, {:.1} % of the load's.",
-        stolen[0], stolen[1]
+        "Most that others had in a round: {} of the servers' core, {} of the load's.",
+        taken[0], taken[1]
     ));
     let accounts = seats.into_iter().filter(|seat| seat.rounds.count() > 0);
     let account = |seat: Seat| Account {
@@ -142,17 +172,16 @@ impl Load<'_> {
         pairs.map(seat).collect()
     }
 
-    /// Goes through all rounds; gives the percentage of each core that was stolen in the worst of them.
+    /// Goes through all rounds; gives what others had of each core in the worst of them.
     fn play(
         &self,
         contenders: &mut [Contender<'_>],
         seats: &mut [Seat],
         failure: &mut Option<Failure>,
-    ) -> [f64; 2] {
+    ) -> [Taken; 2] {
         let plan = self.plan;
-        let cores = [plan.server_core, plan.client_core];
         let mut shuffle = Shuffle::new(plan.seed);
-        let mut stolen_most = [0.0_f64; 2];
+        let mut most = [Taken::default(); 2];
         for round in 0..plan.rounds {
             for index in shuffle.order(seats.len()) {
                 let seat = &mut seats[index];
@@ -161,34 +190,58 @@ impl Load<'_> {
                 }
                 let contender = &mut contenders[seat.contender];
                 let name = &contender.recipe.name;
-                let steal = Steal::read(cores);
                 let tried = retried(name, || {
-                    self.round(seat.engine, &mut contender.server, name)
+                    self.watched_round(seat.engine, &mut contender.server, name)
                 });
-                let figures = match tried {
-                    Ok(figures) => figures,
+                let (figures, taken) = match tried {
+                    Ok(told) => told,
                     Err(wrong) => {
                         seat.failure = Some(reason(&wrong));
                         failure.get_or_insert(wrong);
                         continue;
                     }
                 };
-                let stolen = Steal::read(cores).percent_since(steal);
-                stolen_most = [0, 1].map(|core| stolen_most[core].max(stolen[core]));
+                most = [0, 1].map(|core| most[core].or_more(taken[core]));
                 eprintln!(
-                    "round {} of {}: {name} by {} {:.3} us, {:.0}/s, stolen {:.1} % and {:.1} %",
+                    "round {} of {}: {name} by {} {:.3} us, {:.0}/s; others had {} and {}",
                     round + 1,
                     plan.rounds,
                     seat.engine,
                     figures.server_micros,
                     figures.per_second,
-                    stolen[0],
-                    stolen[1],
+                    taken[0],
+                    taken[1],
                 );
                 seat.rounds.push(figures);
             }
         }
-        stolen_most
+        most
+    }
+
+    /// A round, and what others had of the two cores meanwhile.
+    fn watched_round(
+        &self,
+        engine: Engine,
+        server: &mut Server,
+        name: &str,
+    ) -> Result<(Figures, [Taken; 2]), Failure> {
+        let cores = [self.plan.server_core, self.plan.client_core];
+        let before = Steal::read(cores);
+        let figures = self.round(engine, server, name)?;
+        let after = Steal::read(cores);
+        let (stolen, used) = (
+            after.percent_since(before),
+            after.used_percent_since(before),
+        );
+        let ours = match self.shape.shares_core {
+            true => [figures.server_percent + figures.load_percent, 0.0],
+            false => [figures.server_percent, figures.load_percent],
+        };
+        let taken = [0, 1].map(|core| Taken {
+            stolen_percent: stolen[core],
+            used_percent: (used[core] - ours[core]).max(0.0),
+        });
+        Ok((figures, taken))
     }
 
     fn round(&self, engine: Engine, server: &mut Server, name: &str) -> Result<Figures, Failure> {

@@ -1,6 +1,7 @@
 //! The servers: how each is started with one worker on one core, and what a reader must know of it. Running one is left to
 //! `server.rs`.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -209,10 +210,12 @@ impl Recipe {
 
     /// What is to be done to have it, where it is not installed or not built.
     pub(crate) fn absence(&self) -> Option<String> {
-        let (program, remedy) = match &self.kind {
-            Kind::Lanner { program, .. } => (program, BUILD_LANNER),
-            Kind::Floor { program, .. } => (program, BUILD_FLOORS),
-            Kind::Hyper { program } | Kind::May { program } => (program, BUILD_RIVALS),
+        let (programs, remedy) = match &self.kind {
+            Kind::Lanner { program, .. } => (vec![program], BUILD_LANNER),
+            Kind::Floor { program, closing } => {
+                (iter::once(program).chain(closing).collect(), BUILD_FLOORS)
+            }
+            Kind::Hyper { program } | Kind::May { program } => (vec![program], BUILD_RIVALS),
             // Each is called as its package is.
             Kind::Nginx | Kind::H2o | Kind::Haproxy if !program_exists(&self.name) => {
                 return Some(format!(
@@ -222,7 +225,8 @@ impl Recipe {
             }
             Kind::Nginx | Kind::H2o | Kind::Haproxy | Kind::Custom(_) => return None,
         };
-        (!program.is_file()).then(|| format!("it is not built: {remedy}"))
+        let is_missing = programs.iter().any(|program| !program.is_file());
+        is_missing.then(|| format!("it is not built: {remedy}"))
     }
 
     /// Version and kind of build, for the reader of the tables.

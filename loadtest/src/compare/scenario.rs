@@ -10,38 +10,64 @@ use super::child::program_exists;
 use super::engine::{Engine, Senders};
 use super::wire::{Demand, Wire};
 
-/// Those that have a name of their own, and the shorter or longer one that they stand for; `all` stands for the list.
-pub(crate) const NAMED: [(&str, &str); 13] = [
+/// Those that have a name of their own, and the shorter or longer one that they stand for. `all` stands for the list: every kind
+/// of scenario, at the size at which it is usually measured.
+pub(crate) const NAMED: [(&str, &str); 20] = [
     ("plain", "c64"),
     ("1000", "c1000"),
     ("8000", "c8000"),
+    ("mixed", "mixed64"),
     ("pipelined", "x16"),
     ("close", "close"),
+    ("same-core", "same64"),
     ("unix", "unix64"),
     ("tls", "https64"),
     ("tls-handshake", "handshake"),
     ("tls-resumed", "resumed"),
+    ("handshake-pq", "handshake-pq"),
     ("h2c", "h2c-16x32"),
     ("h2", "h2-tls-16x32"),
     ("idle8000", "idle8000"),
     ("idle-tls8000", "idle-tls8000"),
+    ("idle-h2c4000", "idle-h2c4000"),
+    ("idle-h2-tls4000", "idle-h2-tls4000"),
+    ("slowloris", "slowloris"),
+    ("slowloris-body", "slowloris-body"),
 ];
 
-/// Reads a list of names; in it, each is called as it was asked for.
-pub(crate) fn read_list(list: &str) -> Result<Vec<(String, Scenario)>, Failure> {
+/// What there is no scenario for, and what `all` leaves out.
+pub(crate) const NOT_HERE: [&str; 2] = [
+    "Static files of 1 KiB, 100 KiB and 10 MiB, and a reverse proxy, have no scenario: lanner does not serve them yet.",
+    "`--scenarios all` is every kind of scenario at one size; other counts of connections, requests at once and streams have to \
+     be asked for, as `--help` tells.",
+];
+
+/// Reads a list of names; in it, each is called as it was asked for. Where heads are to be mixed, those of every load are that
+/// can be.
+pub(crate) fn read_list(list: &str, mixed: bool) -> Result<Vec<(String, Scenario)>, Failure> {
     let mut read: Vec<(String, Scenario)> = Vec::new();
     for word in list.split(',') {
-        let words = match word {
-            "all" => NAMED.map(|(name, _)| name).to_vec(),
-            word => vec![word],
+        let is_all = word == "all";
+        let words = match is_all {
+            true => NAMED.map(|(name, _)| name).to_vec(),
+            false => vec![word],
         };
         for word in words {
-            let scenario = Scenario::read(word)?;
-            if read.iter().any(|(_, earlier)| *earlier == scenario) {
-                let text = format!("--scenarios: `{word}` is what another one is already");
-                return Err(Failure::Usage(text));
+            let scenario = match Scenario::read(word)? {
+                Scenario::Load(shape) => Scenario::Load(Shape {
+                    mixed: shape.mixed || mixed && shape.has_heads(),
+                    ..shape
+                }),
+                other => other,
+            };
+            match read.iter().any(|(_, earlier)| *earlier == scenario) {
+                false => read.push((word.to_owned(), scenario)),
+                true if is_all => {}
+                true => {
+                    let text = format!("--scenarios: `{word}` is what another one is already");
+                    return Err(Failure::Usage(text));
+                }
             }
-            read.push((word.to_owned(), scenario));
         }
     }
     Ok(read)
@@ -66,6 +92,8 @@ pub(crate) struct Shape {
     pub(crate) depth: usize,
     /// Whether each request has a connection of its own.
     pub(crate) close: bool,
+    /// Whether heads are those of several clients, in turn.
+    pub(crate) mixed: bool,
     /// Whether the load runs on the server's core, as where every core serves.
     pub(crate) shares_core: bool,
     /// Whether it goes over a unix socket.
@@ -92,6 +120,7 @@ impl Shape {
         connections: 64,
         depth: 1,
         close: false,
+        mixed: false,
         shares_core: false,
         on_unix: false,
         wire: Wire::Http1,
@@ -115,6 +144,11 @@ impl Shape {
             on_unix: self.on_unix,
             group: self.group,
         }
+    }
+
+    /// Whether it has heads as text.
+    fn has_heads(self) -> bool {
+        self.work == Work::Requests && !self.wire.is_http2()
     }
 
     /// How tables call what is counted.
@@ -220,8 +254,13 @@ impl Scenario {
             wire: Wire::Https1,
             ..plain
         };
+        let mixed = Shape {
+            mixed: true,
+            ..plain
+        };
         match word {
             "c" => load(count(number, 100_000), plain),
+            "mixed" => load(count(number, 100_000), mixed),
             "unix" => load(count(number, 100_000), on_unix),
             "same" => load(count(number, 100_000), shares_core),
             "https" => load(count(number, 100_000), secure),
@@ -252,6 +291,14 @@ impl Scenario {
             Self::Load(shape) => shape.connections,
             Self::Idle { connections, .. } => connections,
             Self::Attack(_) => 0,
+        }
+    }
+
+    /// What sends it, if it is a load.
+    pub(crate) fn senders(self, plan: &Plan) -> Result<Option<Senders>, Failure> {
+        match self {
+            Self::Load(shape) => Senders::of(plan, shape).map(Some),
+            Self::Idle { .. } | Self::Attack(_) => Ok(None),
         }
     }
 
@@ -301,66 +348,44 @@ fn count(digits: &str, most: usize) -> Option<usize> {
     (1..=most).contains(&count).then_some(count)
 }
 
-impl fmt::Display for Scenario {
+impl fmt::Display for Shape {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Load(Shape {
-                work: Work::Handshakes { resumed },
-                group,
-                ..
-            }) => {
-                let kind = if *resumed { "Resumed" } else { "Full" };
-                write!(formatter, "{kind} TLS handshakes, {group}")
-            }
-            Self::Load(Shape {
-                connections,
-                depth,
-                wire: wire @ (Wire::Http2 | Wire::Https2),
-                ..
-            }) => {
-                let wire = wire.name();
+        let (connections, depth, wire) = (self.connections, self.depth, self.wire.name());
+        if let Work::Handshakes { resumed } = self.work {
+            let kind = if resumed { "Resumed" } else { "Full" };
+            return write!(formatter, "{kind} TLS handshakes, {}", self.group);
+        }
+        match self.wire {
+            Wire::Http2 | Wire::Https2 => {
                 write!(
                     formatter,
                     "{wire}, {connections} connections x {depth} streams"
                 )
             }
-            Self::Load(Shape {
-                connections,
-                wire: Wire::Https1,
-                ..
-            }) => write!(formatter, "HTTPS, {connections} connections"),
-            Self::Load(Shape {
-                connections,
-                close: true,
-                ..
-            }) => {
+            Wire::Https1 => write!(formatter, "HTTPS, {connections} connections"),
+            Wire::Http1 if self.close => {
                 write!(formatter, "Connection: close, {connections} at once")
             }
-            Self::Load(Shape {
-                connections,
-                shares_core: true,
-                ..
-            }) => {
-                write!(
-                    formatter,
-                    "{connections} connections, load on the servers' core"
-                )
-            }
-            Self::Load(Shape {
-                connections,
-                on_unix: true,
-                ..
-            }) => write!(formatter, "{connections} connections over a unix socket"),
-            Self::Load(Shape {
-                connections,
-                depth: 1,
-                ..
-            }) => write!(formatter, "{connections} connections"),
-            Self::Load(Shape {
-                connections, depth, ..
-            }) => {
-                write!(formatter, "{connections} connections, pipelined x{depth}")
-            }
+            Wire::Http1 => write!(formatter, "{connections} connections"),
+        }?;
+        if depth > 1 && !self.wire.is_http2() {
+            write!(formatter, ", pipelined x{depth}")?;
+        }
+        for (is, text) in [
+            (self.shares_core, ", load on the servers' core"),
+            (self.on_unix, " over a unix socket"),
+            (self.mixed, ", mixed heads"),
+        ] {
+            formatter.write_str(if is { text } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load(shape) => shape.fmt(formatter),
             Self::Idle { connections, wire } => {
                 write!(formatter, "{connections} idle connections, {}", wire.name())
             }
@@ -466,7 +491,7 @@ mod tests {
     #[test]
     fn a_list_keeps_the_names_it_was_given_and_all_is_every_named_one() {
         let names = |list| {
-            let read = read_list(list).map_err(|failure| failure.to_string())?;
+            let read = read_list(list, false).map_err(|failure| failure.to_string())?;
             Ok::<Vec<_>, String>(read.into_iter().map(|(name, _)| name).collect())
         };
         assert_eq!(names("x16,plain").unwrap(), ["x16", "plain"]);
@@ -474,6 +499,24 @@ mod tests {
         let error = names("c64,plain").unwrap_err();
         assert!(error.contains("`plain` is what another"), "{error}");
         assert!(names("plain,").unwrap_err().contains("`` is no scenario"));
+        assert_eq!(names("x16,all").unwrap().len(), NAMED.len());
+    }
+
+    #[test]
+    fn where_heads_are_to_be_mixed_those_of_every_load_in_http_1_are() {
+        let read = read_list("all", true).unwrap();
+        let mixed = |(name, scenario): &(String, Scenario)| match scenario {
+            Scenario::Load(Shape { mixed: true, .. }) => Some(name.clone()),
+            _ => None,
+        };
+        let mixed: Vec<String> = read.iter().filter_map(mixed).collect();
+        // `mixed` is then what `plain` is.
+        let expected = "plain 1000 8000 pipelined close same-core unix tls";
+        assert_eq!(mixed.join(" "), expected);
+        assert_eq!(read.len(), NAMED.len() - 1);
+        let read = read_list("mixed", false).unwrap();
+        assert_eq!(read[0].1.to_string(), "64 connections, mixed heads");
+        assert!(read_list("plain,mixed9,c9", true).is_err());
     }
 
     #[test]
@@ -512,6 +555,7 @@ mod tests {
             "handshake9",
             "idle-x9",
             "unix0",
+            "mixed0",
             "9000",
         ] {
             let error = Scenario::read(word).unwrap_err().to_string();

@@ -1,12 +1,21 @@
-//! Time that the hypervisor gave to somebody else, per core: rounds with much of it measured the neighbours.
+//! What others had of two cores: time that the hypervisor gave to somebody else, and time of other processes. Rounds with much
+//! of either measured the neighbours.
 
 use std::fs;
+
+/// One core's counters, in clock ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ticks {
+    stolen: u64,
+    /// Of whatever process, and of interrupts.
+    used: u64,
+    all: u64,
+}
 
 /// The counters of `/proc/stat` for two cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steal {
-    /// `(stolen, all)` ticks of each.
-    cores: [(u64, u64); 2],
+    cores: [Ticks; 2],
 }
 
 impl Steal {
@@ -20,26 +29,51 @@ impl Steal {
 
     /// Percent stolen from each core since `earlier`.
     pub(crate) fn percent_since(self, earlier: Self) -> [f64; 2] {
-        let percent = |index: usize| {
-            let (stolen, all) = self.cores[index];
-            let (stolen_before, all_before) = earlier.cores[index];
-            let all = all.saturating_sub(all_before).max(1);
-            stolen.saturating_sub(stolen_before) as f64 * 100.0 / all as f64
-        };
-        [percent(0), percent(1)]
+        self.share_since(earlier, |ticks| ticks.stolen)
+    }
+
+    /// Percent of each core that was used since `earlier`, by whomever.
+    pub(crate) fn used_percent_since(self, earlier: Self) -> [f64; 2] {
+        self.share_since(earlier, |ticks| ticks.used)
+    }
+
+    fn share_since(self, earlier: Self, of: impl Fn(&Ticks) -> u64) -> [f64; 2] {
+        [0, 1].map(|index| {
+            let (now, before) = (&self.cores[index], &earlier.cores[index]);
+            let all = now.all.saturating_sub(before.all).max(1);
+            of(now).saturating_sub(of(before)) as f64 * 100.0 / all as f64
+        })
     }
 }
 
-/// Stolen and all ticks of one core. `guest` and `guest_nice`, the last two, are part of `user` and `nice` already.
-fn ticks(text: &str, core: usize) -> Option<(u64, u64)> {
+/// One core's. `guest` and `guest_nice`, the last two fields, are part of `user` and `nice` already.
+fn ticks(text: &str, core: usize) -> Option<Ticks> {
     let name = format!("cpu{core} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&name))?;
     let fields: Vec<u64> = line
         .split_ascii_whitespace()
         .map_while(|field| field.parse().ok())
         .collect();
-    let stolen = *fields.get(7)?;
-    Some((stolen, fields.iter().take(8).sum()))
+    let &[
+        user,
+        nice,
+        system,
+        idle,
+        waiting,
+        interrupts,
+        softly,
+        stolen,
+        ..,
+    ] = &fields[..]
+    else {
+        return None;
+    };
+    let used = user + nice + system + interrupts + softly;
+    Some(Ticks {
+        stolen,
+        used,
+        all: used + idle + waiting + stolen,
+    })
 }
 
 #[cfg(test)]
@@ -50,20 +84,23 @@ mod tests {
 
     #[test]
     fn a_core_is_found_by_its_whole_number_and_guests_count_once() {
-        assert_eq!(ticks(TEXT, 0), Some((20, 1000)));
-        assert_eq!(ticks(TEXT, 1), Some((1, 8)));
-        assert_eq!(ticks(TEXT, 10), Some((9, 72)));
+        let expected = |stolen, used, all| Some(Ticks { stolen, used, all });
+        assert_eq!(ticks(TEXT, 0), expected(20, 170, 1000));
+        assert_eq!(ticks(TEXT, 1), expected(1, 5, 8));
+        assert_eq!(ticks(TEXT, 10), expected(9, 45, 72));
         assert_eq!(ticks(TEXT, 2), None);
     }
 
     #[test]
     fn the_share_is_of_the_time_between_two_readings() {
+        let counters = |stolen, used, all| Ticks { stolen, used, all };
         let before = Steal {
-            cores: [(20, 1000), (0, 0)],
+            cores: [counters(20, 170, 1000), Ticks::default()],
         };
         let after = Steal {
-            cores: [(30, 1200), (0, 0)],
+            cores: [counters(30, 270, 1200), Ticks::default()],
         };
         assert_eq!(after.percent_since(before), [5.0, 0.0]);
+        assert_eq!(after.used_percent_since(before), [50.0, 0.0]);
     }
 }

@@ -108,7 +108,11 @@ pub(crate) fn shares(recipes: &[Recipe], columns: &[Column]) -> Vec<(String, Tab
     }
     let shares = own.into_iter().filter_map(|own| {
         let is_other = |recipe: &&Recipe| recipe.name != own.name;
-        let is_rival = |recipe: &&Recipe| is_other(recipe) && !recipe.is_lanner();
+        // What the sockets of another kind cost is no bar for this one.
+        let is_bar = |recipe: &Recipe| {
+            !recipe.is_floor() || own.floor().is_none_or(|floor| floor == recipe.name)
+        };
+        let is_rival = |recipe: &&Recipe| is_other(recipe) && !recipe.is_lanner() && is_bar(recipe);
         let mut others: Vec<Recipe> = recipes.iter().filter(is_rival).cloned().collect();
         if others.is_empty() {
             others = recipes.iter().filter(is_other).cloned().collect();
@@ -214,7 +218,8 @@ mod tests {
         let uring = rows(&shares[1].1);
         assert_eq!(
             uring[2..],
-            ["| floor-epoll | 1.00 | - |", "| nginx | - | - |"]
+            ["| nginx | - | - |"],
+            "the floor of another kind is none of its own"
         );
     }
 

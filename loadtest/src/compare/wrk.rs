@@ -12,11 +12,11 @@ use super::generator::{Outcome, Target, Times, seconds};
 use super::scenario::Shape;
 
 /// The command on one core.
-pub(crate) fn command(plan: &Plan, target: &Target<'_>, core: usize) -> Command {
-    arguments(plan.mixed_heads, target, core)
+pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command {
+    arguments(target, core)
 }
 
-fn arguments(mixed: bool, target: &Target<'_>, core: usize) -> Command {
+fn arguments(target: &Target<'_>, core: usize) -> Command {
     let (shape, scripts) = (target.shape, target.scripts);
     let mut command = pinned_to(core, "wrk");
     command.args([
@@ -29,12 +29,12 @@ fn arguments(mixed: bool, target: &Target<'_>, core: usize) -> Command {
         command.args(["-H", "Connection: close"]);
     }
     let url = target.url();
-    match (shape.depth, mixed) {
+    match (shape.depth, shape.mixed) {
         (1, false) => command.arg(url),
         (1, true) => command.arg("-s").arg(scripts.keepalive()).arg(url),
         (depth, _) => {
             command.arg("-s").arg(scripts.pipeline()).arg(url);
-            let mix = if mixed { "mixed" } else { "plain" };
+            let mix = if shape.mixed { "mixed" } else { "plain" };
             command.args(["--", &depth.to_string(), mix])
         }
     };
@@ -153,6 +153,7 @@ Transfer/sec:     15.40MB
     fn a_script_is_used_only_where_wrk_alone_would_not_do() {
         let scripts = Scripts::write().unwrap();
         let words = |shape: Shape, mixed: bool| {
+            let shape = Shape { mixed, ..shape };
             let target = Target {
                 address: "127.0.0.1:80".parse().unwrap(),
                 socket: None,
@@ -161,7 +162,7 @@ Transfer/sec:     15.40MB
                 time: Duration::from_secs(5),
                 scripts: &scripts,
             };
-            let command = arguments(mixed, &target, 1);
+            let command = arguments(&target, 1);
             let words: Vec<_> = command
                 .get_args()
                 .map(|word| word.to_string_lossy().into_owned())
