@@ -124,6 +124,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (_, scenario) in &scenarios {
         scenario.check_programs(&plan)?;
     }
+    command::check_cores(&plan)?;
+    command::check_markdown(&plan)?;
     // Servers and clients inherit it.
     let connections = scenarios.iter().map(|(_, scenario)| scenario.connections());
     descriptors::reserve(connections.max().unwrap_or_default() + DESCRIPTORS_OF_SERVERS)?;

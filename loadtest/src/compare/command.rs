@@ -1,7 +1,10 @@
 //! The command line of `lanner-loadtest compare`.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::arguments::{Arguments, Failure, Flag, Program};
 
@@ -34,7 +37,7 @@ pub const PROGRAM: Program = Program {
     words: Some((
         "SERVER",
         "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
-         floor-ring, nginx, h2o, haproxy, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks, {port} \
+         floor-ring, nginx, h2o, haproxy, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks (quotes mean nothing), {port} \
          filled in (for TLS {cert} and {key} too, files in PEM, {scheme}, http or https, and {socket}, the path of a unix \
          socket), leading VARIABLE=value words become its environment. It must answer /hello as the others do. What is not \
          installed is skipped. Without any: lanner-epoll, lanner-uring, lanner-monoio, both floors, nginx, h2o, haproxy and hyper.",
@@ -190,6 +193,38 @@ pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
+/// That both cores are there, before a server is blamed for not starting on one that is not.
+pub(super) fn check_cores(plan: &Plan) -> Result<(), Failure> {
+    let allowed = sched_getaffinity(None)
+        .map_err(|error| Failure::of("asking for this process's cores")(error.into()))?;
+    let cores = [
+        ("server-core", plan.server_core),
+        ("client-core", plan.client_core),
+    ];
+    for (flag, core) in cores {
+        if core < CpuSet::MAX_CPU && allowed.is_set(core) {
+            continue;
+        }
+        let here = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let here: Vec<String> = here.map(|core| core.to_string()).collect();
+        return Err(Failure::Usage(format!(
+            "--{flag} {core}: this process may run on {} only",
+            here.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// That the document can be written, before hours are spent on it.
+pub(super) fn check_markdown(plan: &Plan) -> Result<(), Failure> {
+    let Some(Markdown::File(path)) = &plan.markdown else {
+        return Ok(());
+    };
+    let mut options = OpenOptions::new();
+    let opened = options.append(true).create(true).open(path).map(drop);
+    opened.map_err(Failure::of(&format!("--markdown {}", path.display())))
+}
+
 /// Reads what to measure.
 pub(super) fn read_scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, Failure> {
     let mixed = match arguments.text("heads") {
@@ -276,6 +311,27 @@ mod tests {
             let error = refusal(line);
             assert!(error.contains(said), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_core_that_is_not_here_is_refused_with_those_that_are() {
+        for (flag, core) in [("--server-core", "4095"), ("--client-core", "4094")] {
+            let plan = plan_of(&[flag, core]);
+            let error = check_cores(&plan).unwrap_err().to_string();
+            let said = "this process may run on ";
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_written_is_told_at_once() {
+        let plan = plan_of(&["--markdown", "/nowhere/at/all.md"]);
+        let error = check_markdown(&plan).unwrap_err().to_string();
+        assert!(
+            error.starts_with("--markdown /nowhere/at/all.md: "),
+            "{error}"
+        );
+        check_markdown(&plan_of(&["--markdown", "-"])).unwrap();
     }
 
     #[test]

@@ -171,7 +171,14 @@ impl Server {
                     return check.map_err(|error| format!("/hello: {error}"));
                 }
                 Err(error) if Instant::now() >= until => {
-                    return Err(format!("does not listen: {error}"));
+                    let within = START_TIMEOUT.as_secs();
+                    let place = match self.socket() {
+                        Some(path) => path.display().to_string(),
+                        None => self.address.to_string(),
+                    };
+                    return Err(format!(
+                        "nothing listens on {place} within {within} s of its start: {error}"
+                    ));
                 }
                 Err(_) => sleep(Duration::from_millis(20)),
             }
