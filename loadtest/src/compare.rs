@@ -198,6 +198,7 @@ fn measure(
         table,
         column,
         agreement,
+        was_disturbed,
         failure,
     } = match scenario {
         Scenario::Load(shape) => load::measure(plan, recipes, word, shape)?,
@@ -211,6 +212,9 @@ fn measure(
     if let Some(agreement) = &agreement {
         let figures = agreement.figures();
         plan.tell(&format!("\nBy generator:\n\n{figures}"));
+    }
+    if was_disturbed {
+        document.disturbed.push(word.to_owned());
     }
     document.columns.extend(column);
     document.agreements.extend(agreement);

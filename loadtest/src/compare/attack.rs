@@ -9,7 +9,7 @@ use crate::arguments::Failure;
 use super::Plan;
 use super::child::{Pinned, pinned_to};
 use super::json;
-use super::measured::{Measured, reason};
+use super::measured::{Absent, Measured};
 use super::recipe::Recipe;
 use super::scenario::Part;
 use super::server::Server;
@@ -39,30 +39,11 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Mea
     ]);
     let cores = [plan.server_core, plan.client_core];
     let steal = Steal::read(cores);
-    let mut failure = None;
-    let mut measured = 0;
-    for recipe in recipes {
-        if let Some(objection) = recipe.objection(Demand::PLAIN) {
-            table.note(format!("{} is left out: {objection}.", recipe.name));
-            continue;
-        }
-        match measure_one(plan, recipe, part) {
-            Ok(row) => {
-                table.row(row);
-                measured += 1;
-            }
-            Err(wrong) => {
-                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
-                plan.tell(&line);
-                table.note(line);
-                failure.get_or_insert(wrong);
-            }
-        }
-    }
-    if measured == 0 {
-        let nobody = || Failure::Run("no server is left to attack".to_owned());
-        return Err(failure.unwrap_or_else(nobody));
-    }
+    let mut absent = Absent::default();
+    let attempt = |recipe: &Recipe| measure_one(plan, recipe, part);
+    let rows = absent.except(plan, recipes, Demand::PLAIN, attempt)?;
+    rows.into_iter().for_each(|row| table.row(row));
+    let failure = absent.note(&mut table);
     table.note(format!(
         "{} honest requests over {} s each, from their intended start; the attack opens during the {} s before, and each \
          attacker sends a byte every 5 s. Lag is how late the honest client itself sent while attacked.",
@@ -78,6 +59,7 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Mea
         table,
         column: None,
         agreement: None,
+        was_disturbed: false,
         failure,
     })
 }

@@ -20,6 +20,9 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
             "Servers on core {}, load on core {}, {} rounds of {:?} in shuffled order (seed {}).",
             plan.server_core, plan.client_core, plan.rounds, plan.time, plan.seed,
         ),
+        "Used of its core: CPU time of the server's own processes, or of the generator's, as a share of the time from the \
+         generator's start to its end."
+            .to_owned(),
         format!(
             "Run on {}{}: `{}`",
             said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])

@@ -16,6 +16,8 @@ use super::{Markdown, Plan};
 pub(crate) struct Document {
     /// Machine, command and date.
     pub(crate) circumstances: Vec<String>,
+    /// The scenarios during which others had much of the cores.
+    pub(crate) disturbed: Vec<String>,
     /// A line each: what it is, in which version.
     pub(crate) servers: Vec<String>,
     /// Likewise.
@@ -52,6 +54,14 @@ impl Document {
         out.write_str("# Servers side by side\n")?;
         for line in &self.circumstances {
             write!(out, "\n{line}\n")?;
+        }
+        if !self.disturbed.is_empty() {
+            let scenarios = self.disturbed.join(", ");
+            write!(
+                out,
+                "\nTHE MACHINE WAS NOT QUIET during {scenarios}: others had more than a tenth of a core in some round, as the notes \
+                 below each table tell. Rates and latencies of those rounds say little.\n"
+            )?;
         }
         out.write_str("\n## Ratios\n")?;
         for (name, table) in summary::shares(recipes, &self.columns) {
@@ -109,6 +119,7 @@ mod tests {
             .collect();
         let document = Document {
             circumstances: vec!["Linux 9.".to_owned()],
+            disturbed: vec!["plain".to_owned()],
             servers: vec!["nginx: 1.2".to_owned()],
             generators: vec!["wrk 4".to_owned()],
             left_out: vec!["mixed: LEFT OUT".to_owned()],
@@ -119,6 +130,7 @@ mod tests {
         let text = document.text(&recipes);
         let places = [
             "Linux 9.",
+            "THE MACHINE WAS NOT QUIET during plain: ",
             "## Ratios",
             "### What lanner-epoll costs",
             "0.80",

@@ -55,7 +55,7 @@ pub(crate) struct Target<'a> {
     /// Where it goes instead of to the address.
     pub(crate) socket: Option<&'a Path>,
     pub(crate) shape: Shape,
-    /// For so long it is sent before anything is recorded, by a generator that knows a warm-up.
+    /// For so long it is sent before anything is recorded; a generator that knows no warm-up records it too.
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
     pub(crate) scripts: &'a Scripts,
@@ -65,6 +65,12 @@ impl Target<'_> {
     /// What is asked for.
     pub(crate) fn url(&self) -> String {
         format!("{}://{}/hello", self.shape.wire.scheme(), self.address)
+    }
+
+    /// From the first request to the last: as long for all generators, so that what each costs at its start is spread over as
+    /// much.
+    pub(crate) fn whole(&self) -> Duration {
+        self.warm_up + self.time
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) fn run(
     plan.credentials.bind(&mut command);
     let start = Instant::now();
     let process = Pinned::start(engine.name(), &mut command)?;
-    let ending = process.ending(target.warm_up + target.time + SLACK)?;
+    let ending = process.ending(target.whole() + SLACK)?;
     let lasted = start.elapsed().as_secs_f64();
     let text = &ending.text;
     let outcome = parse(text, target.shape)

@@ -31,7 +31,7 @@ pub(crate) fn command(_plan: &Plan, target: &Target<'_>, core: usize) -> Command
         "-t1",
         &format!("-c{}", target.shape.connections),
         &format!("-m{}", target.shape.depth),
-        &format!("-D{}", target.time.as_secs()),
+        &format!("-D{}", target.whole().as_secs()),
     ]);
     command.arg(match target.shape.wire.is_http2() {
         true => "--npn-list=h2",

@@ -10,7 +10,7 @@ use crate::arguments::Failure;
 
 use super::Plan;
 use super::child::{Pinned, pinned_to};
-use super::measured::{Measured, reason};
+use super::measured::{Absent, Measured};
 use super::process_tree::{Memory, memory};
 use super::recipe::Recipe;
 use super::server::Server;
@@ -22,9 +22,9 @@ use super::wire::{Demand, Wire};
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Measures all servers, one after the other.
-pub(crate) fn measure(
+pub(crate) fn measure<'a>(
     plan: &Plan,
-    recipes: &[Recipe],
+    recipes: &'a [Recipe],
     word: &str,
     connections: usize,
     wire: Wire,
@@ -33,37 +33,20 @@ pub(crate) fn measure(
         wire,
         ..Demand::PLAIN
     };
-    let mut all = Vec::new();
-    let mut notes = Vec::new();
-    let mut failure = None;
-    for recipe in recipes {
-        if let Some(objection) = recipe.objection(demand) {
-            notes.push(format!("{} is left out: {objection}.", recipe.name));
-            continue;
-        }
-        match measure_one(plan, recipe, connections, demand) {
-            Ok((before, held)) => {
-                eprintln!(
-                    "idle: {} {} KiB, held {} KiB",
-                    recipe.name, before.rss_kib, held.rss_kib
-                );
-                all.push((recipe.name.as_str(), before, held));
-            }
-            Err(wrong) => {
-                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
-                plan.tell(&line);
-                notes.push(line);
-                failure.get_or_insert(wrong);
-            }
-        }
-    }
-    let Some(first) = all.first() else {
-        let nobody = || Failure::Run("no server is left to hold connections".to_owned());
-        return Err(failure.unwrap_or_else(nobody));
+    let mut absent = Absent::default();
+    let attempt = |recipe: &'a Recipe| {
+        let (before, held) = measure_one(plan, recipe, connections, demand)?;
+        eprintln!(
+            "idle: {} {} KiB, held {} KiB",
+            recipe.name, before.rss_kib, held.rss_kib
+        );
+        Ok((recipe.name.as_str(), before, held))
     };
+    let all = absent.except(plan, recipes, demand, attempt)?;
+    let (first, _, held_by_first) = &all[0];
     let mut table = Table::new(&[
         "server",
-        &format!("to {}", first.0),
+        &format!("to {first}"),
         "RSS KiB before",
         "RSS KiB held",
         "Pss KiB held",
@@ -80,19 +63,20 @@ pub(crate) fn measure(
         });
         table.row(vec![
             (*name).to_owned(),
-            format!("{:.3}", held.rss_kib as f64 / first.2.rss_kib as f64),
+            format!("{:.3}", held.rss_kib as f64 / held_by_first.rss_kib as f64),
             before.rss_kib.to_string(),
             held.rss_kib.to_string(),
             held.pss_kib.to_string(),
             format!("{growth:.0}"),
         ]);
     }
-    notes.into_iter().for_each(|note| table.note(note));
+    let failure = absent.note(&mut table);
     table.note("RSS counts shared pages in each process; a server that allocates its connections at start grows less.".to_owned());
     Ok(Measured {
         table,
         column: Some(Column::of_idle(word, connections, wire, figures)),
         agreement: None,
+        was_disturbed: false,
         failure,
     })
 }

@@ -4,7 +4,6 @@
 //! A server that does not answer as it should, or that a load fails with for good, is left out with what it said, or keeps the
 //! rounds that it had; the others are measured all the same, and the failure is told in the end.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::arguments::Failure;
@@ -13,14 +12,14 @@ use super::agreement::{Account, Agreement};
 use super::engine::{Engine, Senders};
 use super::floor::{self, Cost};
 use super::generator::{Sent, Target};
-use super::measured::{Measured, reason};
+use super::measured::{Absent, Measured, reason};
 use super::recipe::Recipe;
 use super::round::{Figures, Rounds};
-use super::scenario::{Scenario, Shape};
+use super::scenario::Shape;
 use super::scripts::Scripts;
 use super::server::Server;
 use super::shuffle::Shuffle;
-use super::steal::Steal;
+use super::steal::{Steal, Taken};
 use super::summary::Column;
 use super::table::{Table, median};
 use super::{Plan, generator, process_tree};
@@ -48,35 +47,6 @@ struct Seat {
     failure: Option<String>,
 }
 
-/// What others had of a core.
-#[derive(Clone, Copy, Debug, Default)]
-struct Taken {
-    /// By the hypervisor, for another machine.
-    stolen_percent: f64,
-    /// By other processes on this one.
-    used_percent: f64,
-}
-
-impl Taken {
-    /// The larger of each.
-    fn or_more(self, other: Self) -> Self {
-        Self {
-            stolen_percent: self.stolen_percent.max(other.stolen_percent),
-            used_percent: self.used_percent.max(other.used_percent),
-        }
-    }
-}
-
-impl fmt::Display for Taken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (stolen, used) = (self.stolen_percent, self.used_percent);
-        write!(
-            formatter,
-            "{stolen:.1} % (stolen) and {used:.0} % (other processes)"
-        )
-    }
-}
-
 /// What is sent, and by whom.
 #[derive(Debug)]
 struct Load<'a> {
@@ -99,36 +69,31 @@ pub(crate) fn measure(
         senders: Senders::of(plan, shape)?,
         scripts: Scripts::write()?,
     };
-    let mut notes = Vec::new();
-    let mut failure = None;
-    let mut contenders = Vec::new();
-    for recipe in recipes {
-        if let Some(objection) = recipe.objection(shape.demand()) {
-            notes.push(format!("{} is left out: {objection}.", recipe.name));
-            continue;
-        }
-        match load.ready(recipe) {
-            Ok(server) => contenders.push(Contender { recipe, server }),
-            Err(wrong) => {
-                let line = format!("{} is LEFT OUT: {}", recipe.name, reason(&wrong));
-                plan.tell(&line);
-                notes.push(line);
-                failure.get_or_insert(wrong);
-            }
-        }
-    }
-    let mut seats = load.seats(contenders.len());
-    let taken = load.play(&mut contenders, &mut seats, &mut failure);
-    let (table, column) = load.tabulate(word, &contenders, &seats);
-    let Some(mut table) = table else {
-        let nobody = || Failure::Run(format!("no server is left for {}", Scenario::Load(shape)));
-        return Err(failure.unwrap_or_else(nobody));
+    let mut absent = Absent::default();
+    let ready = |recipe| {
+        let server = load.ready(recipe)?;
+        Ok(Contender { recipe, server })
     };
-    notes.extend(unfinished(plan, &contenders, &seats));
-    notes.iter().for_each(|note| table.note(note.clone()));
+    let mut contenders = absent.except(plan, recipes, shape.demand(), ready)?;
+    let mut seats = load.seats(contenders.len());
+    let taken = load.play(&mut contenders, &mut seats, &mut absent);
+    let (table, column) = load.tabulate(word, &contenders, &seats);
+    let mut unfinished = unfinished(plan, &contenders, &seats);
+    let Some(mut table) = table else {
+        return Err(Failure::Run(unfinished.remove(0)));
+    };
+    unfinished.into_iter().for_each(|note| table.note(note));
+    let failure = absent.note(&mut table);
+    let was_disturbed = taken.iter().any(|taken| taken.disturbs());
     table.note(format!(
-        "Most that others had in a round: {} of the servers' core, {} of the load's.",
-        taken[0], taken[1]
+        "{}ost that others had in a round: {} of the servers' core, {} of the load's.",
+        if was_disturbed {
+            "THE MACHINE WAS NOT QUIET. M"
+        } else {
+            "M"
+        },
+        taken[0],
+        taken[1]
     ));
     let accounts = seats.into_iter().filter(|seat| seat.rounds.count() > 0);
     let account = |seat: Seat| Account {
@@ -140,6 +105,7 @@ pub(crate) fn measure(
         table,
         column: Some(column),
         agreement: Agreement::of(word, shape, accounts.map(account).collect()),
+        was_disturbed,
         failure,
     })
 }
@@ -177,7 +143,7 @@ impl Load<'_> {
         &self,
         contenders: &mut [Contender<'_>],
         seats: &mut [Seat],
-        failure: &mut Option<Failure>,
+        absent: &mut Absent,
     ) -> [Taken; 2] {
         let plan = self.plan;
         let mut shuffle = Shuffle::new(plan.seed);
@@ -197,7 +163,7 @@ impl Load<'_> {
                     Ok(told) => told,
                     Err(wrong) => {
                         seat.failure = Some(reason(&wrong));
-                        failure.get_or_insert(wrong);
+                        absent.fail(wrong);
                         continue;
                     }
                 };
@@ -228,19 +194,11 @@ impl Load<'_> {
         let cores = [self.plan.server_core, self.plan.client_core];
         let before = Steal::read(cores);
         let figures = self.round(engine, server, name)?;
-        let after = Steal::read(cores);
-        let (stolen, used) = (
-            after.percent_since(before),
-            after.used_percent_since(before),
-        );
         let ours = match self.shape.shares_core {
             true => [figures.server_percent + figures.load_percent, 0.0],
             false => [figures.server_percent, figures.load_percent],
         };
-        let taken = [0, 1].map(|core| Taken {
-            stolen_percent: stolen[core],
-            used_percent: (used[core] - ours[core]).max(0.0),
-        });
+        let taken = Steal::read(cores).taken_since(before, ours);
         Ok((figures, taken))
     }
 
@@ -321,11 +279,6 @@ impl Load<'_> {
         for objection in &self.senders.objections {
             table.note(format!("Not sent by every generator: {objection}."));
         }
-        table.note(
-            "Used of its core: CPU time of the server's own processes, or of the generator's, as a share of the time from the \
-             generator's start to its end."
-                .to_owned(),
-        );
         if !self.shape.shares_core {
             let names: Vec<&str> = costs.iter().map(|cost| cost.recipe.name.as_str()).collect();
             bottleneck(&names, &rounds)

@@ -1,7 +1,10 @@
-//! What others had of two cores: time that the hypervisor gave to somebody else, and time of other processes. Rounds with much
+//! What others had of two cores while we measured: time that the hypervisor gave to somebody else, and time of other processes. Rounds with much
 //! of either measured the neighbours.
 
-use std::fs;
+use std::{fmt, fs};
+
+/// Others that had more of a core than this made a round another one: as much as figures are asked to agree within, twice.
+const DISTURBING_PERCENT: f64 = 10.0;
 
 /// One core's counters, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,9 +35,14 @@ impl Steal {
         self.share_since(earlier, |ticks| ticks.stolen)
     }
 
-    /// Percent of each core that was used since `earlier`, by whomever.
-    pub(crate) fn used_percent_since(self, earlier: Self) -> [f64; 2] {
-        self.share_since(earlier, |ticks| ticks.used)
+    /// What others had of each core since `earlier`, where our own processes had so much of it.
+    pub(crate) fn taken_since(self, earlier: Self, own_percent: [f64; 2]) -> [Taken; 2] {
+        let stolen = self.percent_since(earlier);
+        let used = self.share_since(earlier, |ticks| ticks.used);
+        [0, 1].map(|core| Taken {
+            stolen_percent: stolen[core],
+            used_percent: (used[core] - own_percent[core]).max(0.0),
+        })
     }
 
     fn share_since(self, earlier: Self, of: impl Fn(&Ticks) -> u64) -> [f64; 2] {
@@ -43,6 +51,40 @@ impl Steal {
             let all = now.all.saturating_sub(before.all).max(1);
             of(now).saturating_sub(of(before)) as f64 * 100.0 / all as f64
         })
+    }
+}
+
+/// What others had of a core.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Taken {
+    /// By the hypervisor, for another machine.
+    stolen_percent: f64,
+    /// By other processes on this one.
+    used_percent: f64,
+}
+
+impl Taken {
+    /// The larger of each.
+    pub(crate) fn or_more(self, other: Self) -> Self {
+        Self {
+            stolen_percent: self.stolen_percent.max(other.stolen_percent),
+            used_percent: self.used_percent.max(other.used_percent),
+        }
+    }
+
+    /// Whether that was too much to measure beside.
+    pub(crate) fn disturbs(self) -> bool {
+        self.stolen_percent + self.used_percent > DISTURBING_PERCENT
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stolen, used) = (self.stolen_percent, self.used_percent);
+        write!(
+            formatter,
+            "{stolen:.1} % (stolen) and {used:.0} % (other processes)"
+        )
     }
 }
 
@@ -101,6 +143,13 @@ mod tests {
             cores: [counters(30, 270, 1200), Ticks::default()],
         };
         assert_eq!(after.percent_since(before), [5.0, 0.0]);
-        assert_eq!(after.used_percent_since(before), [50.0, 0.0]);
+        let [servers, loads] = after.taken_since(before, [42.0, 3.0]);
+        assert_eq!(
+            servers.to_string(),
+            "5.0 % (stolen) and 8 % (other processes)"
+        );
+        assert!(servers.disturbs() && !loads.disturbs());
+        assert_eq!(loads, Taken::default());
+        assert_eq!(loads.or_more(servers), servers);
     }
 }

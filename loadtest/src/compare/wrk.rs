@@ -23,7 +23,7 @@ fn arguments(target: &Target<'_>, core: usize) -> Command {
         "-t1",
         "--latency",
         &format!("-c{}", shape.connections),
-        &format!("-d{}s", target.time.as_secs()),
+        &format!("-d{}s", target.whole().as_secs()),
     ]);
     if shape.close {
         command.args(["-H", "Connection: close"]);
