@@ -2,12 +2,14 @@
 //!
 //! [`run`] does what a [`Plan`] says and returns an [`Outcome`]. Each thread is a `lane` with connections of its own
 //! (`link`), on which a `speech` of one version of HTTP sends the calls that `demand` asks for. Nothing is shared between
-//! lanes but two words that end a hopeless run. Reading the command line and writing reports is left to others.
+//! lanes but a few words that end a run before its time, because there is no use in it or because somebody wishes it
+//! (`interruption`). Reading the command line and writing reports is left to others.
 
 mod clock;
 pub mod command;
 mod demand;
 mod h2_crate;
+mod interruption;
 mod lane;
 mod link;
 mod mix;
@@ -19,6 +21,7 @@ mod speech;
 mod time_line;
 mod trouble;
 
+pub use interruption::Interruption;
 pub use mix::{Common, Mix, Share, Unsendable};
 pub use origin::{Origin, Place};
 pub use outcome::{Interval, Outcome, Tally};
@@ -26,7 +29,6 @@ pub use plan::{Client, Pace, Plan, TlsTerms, Version};
 pub use trouble::{Kind, Trouble, Troubles};
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -38,17 +40,22 @@ use lane::{Lane, Report, Shared};
 use secure::Terms;
 use time_line::TimeLine;
 
-/// Carries out a plan. `watch` sees each piece of the time line when all threads have told of it.
+/// Carries out a plan, or as much of it as there is time for before somebody interrupts it. `watch` sees each piece of the time
+/// line when all threads have told of it.
 ///
 /// # Errors
 /// Something of ours is missing: descriptors, threads, the file of authorities. What is wrong with the server is in the outcome.
-pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome> {
+pub fn run(
+    plan: &Plan,
+    interruption: &Interruption,
+    watch: &mut dyn FnMut(&Interval),
+) -> io::Result<Outcome> {
     let terms = plan
         .origin
         .is_secure
         .then(|| Terms::new(plan))
         .transpose()?;
-    let shared = Shared::default();
+    let shared = Shared::new(interruption.clone());
     let (sender, receiver) = mpsc::channel();
     let processors = processors(plan.threads);
     // What is to be sent when may be long to write down, so that is done before the clock runs.
@@ -63,6 +70,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
         recorded: plan.duration,
         warm_up: plan.warm_up,
         aborted: None,
+        is_interrupted: false,
     };
     let tallies = std::thread::scope(|scope| {
         let work = |number: usize, demand: Demand, sender: Sender<Report>| {
@@ -78,7 +86,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
             };
             if tally.is_err() {
                 // The others' figures would be of another load than was asked for.
-                shared.stop.store(true, Ordering::Relaxed);
+                shared.give_up();
             }
             drop(ended.send(Report::Ended(number)));
             tally
@@ -92,7 +100,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
                 let thread = std::thread::Builder::new().name(name);
                 let thread = thread.spawn_scoped(scope, move || work(number, demand, sender));
                 if thread.is_err() {
-                    shared.stop.store(true, Ordering::Relaxed);
+                    shared.give_up();
                 }
                 thread
             })
@@ -110,9 +118,12 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Interval)) -> io::Result<Outcome>
     for tally in tallies {
         outcome.tally.merge(tally);
     }
+    if shared.was_cut_short() && outcome.aborted.is_none() {
+        outcome.is_interrupted = true;
+        outcome.aborted = Some(interruption.to_string());
+    }
     if outcome.aborted.is_some() {
-        let elapsed = Duration::from_nanos(clock.now().as_nanos());
-        outcome.recorded = elapsed.saturating_sub(plan.warm_up).min(plan.duration);
+        outcome.end_at(Duration::from_nanos(clock.now().as_nanos()));
     }
     Ok(outcome)
 }
@@ -130,7 +141,7 @@ impl Outcome {
         for report in reports {
             match report {
                 Report::Hopeless(trouble) => {
-                    shared.stop.store(true, Ordering::Relaxed);
+                    shared.give_up();
                     self.aborted.get_or_insert(trouble.text);
                 }
                 Report::Interval(lane, interval) => line.add(lane, &interval),

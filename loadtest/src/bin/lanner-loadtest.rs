@@ -6,7 +6,7 @@ use lanner_loadtest::arguments::{Arguments, Failure, command_line, print_help};
 use lanner_loadtest::compare;
 use lanner_loadtest::descriptors;
 use lanner_loadtest::report::{Destinations, Progress, Record};
-use lanner_loadtest::run::{self, command};
+use lanner_loadtest::run::{self, Interruption, command};
 
 const USAGE: &str = "usage: lanner-loadtest run URL [flags]
        lanner-loadtest compare [SERVER...] [flags]
@@ -37,17 +37,23 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = command::read_plan(arguments)?;
     let destinations = Destinations::open(arguments)?;
     descriptors::reserve(plan.connections)?;
+    let interruption = Interruption::by_signals().map_err(Failure::of("taking signals"))?;
     let mut progress = if destinations.is_json() {
         Progress::hidden(&plan)
     } else {
         Progress::on_terminal(&plan)
     };
-    let outcome = run::run(&plan, &mut |interval| progress.handle_interval(interval));
+    let outcome = run::run(&plan, &interruption, &mut |interval| {
+        progress.handle_interval(interval);
+    });
     // Before anything is printed where the bar stood.
     drop(progress);
     let outcome = outcome.map_err(Failure::of("running"))?;
     destinations.write(&Record::new(destinations.title(), &plan, &outcome))?;
     match outcome.aborted {
+        Some(reason) if outcome.is_interrupted => {
+            Err(Failure::Run(format!("the run was {reason}")))
+        }
         Some(reason) => Err(Failure::Run(format!("the run was aborted: {reason}"))),
         None => Ok(()),
     }

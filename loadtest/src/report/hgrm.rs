@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::readable::Plain;
 use super::record::Record;
 
 /// Lines for each halving of what is left to 100 %: HdrHistogram's own default.
@@ -44,5 +45,9 @@ pub(super) fn hgrm(record: &Record) -> String {
         text,
         "#[Buckets = {buckets:12}, SubBuckets     = {sub_buckets:12}]"
     );
+    // Plotters pass over what begins so.
+    if let Some((how, why)) = record.early_end() {
+        let _ = writeln!(text, "#[{how}: {}]", Plain(&why));
+    }
     text
 }

@@ -109,8 +109,8 @@ fn push_figures(html: &mut String, runs: &[&Record]) {
     for (index, run) in runs.iter().enumerate() {
         html.push_str("<tr><th>");
         push_name(html, index, run);
-        if run.aborted.is_some() {
-            html.push_str(" <span class=\"bad\">(aborted)</span>");
+        if let Some((how, _)) = run.early_end() {
+            let _ = write!(html, " <span class=\"bad\">({how})</span>");
         }
         let _ = write!(html, "</th><td>{}</td>", Count(run.rate));
         push_values(html, run.latency_ms.as_ref());
@@ -263,11 +263,12 @@ fn push_run(html: &mut String, index: usize, run: &Record) {
     html.push_str("<section>\n<h2>");
     push_name(html, index, run);
     html.push_str("</h2>\n");
-    if let Some(reason) = &run.aborted {
+    if let Some((how, text)) = run.early_end() {
         let _ = writeln!(
             html,
-            "<p class=\"aborted\">Aborted: {}</p>",
-            Escaped(reason)
+            "<p class=\"aborted\">The run {}: {}</p>",
+            if run.interrupted { how } else { "was aborted" },
+            Escaped(&text)
         );
     }
     html.push_str("<dl>\n");

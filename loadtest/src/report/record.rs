@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::distribution;
+use super::readable::Seconds;
 use crate::latency::Latency;
 use crate::run::{Interval, Outcome, Pace, Place, Plan, Tally, Version};
 use crate::schedule::Arrivals;
@@ -30,6 +31,9 @@ pub struct Record {
     pub asked: Asked,
     /// Why the run ended before its time.
     pub aborted: Option<String>,
+    /// That was because somebody wished it, and not because there was no use in going on.
+    #[serde(default)]
+    pub interrupted: bool,
     /// How long requests were sent before anything was recorded.
     pub warm_up_s: f64,
     /// How long was recorded.
@@ -185,6 +189,7 @@ impl Record {
             title,
             asked,
             aborted: outcome.aborted.clone(),
+            interrupted: outcome.is_interrupted,
             warm_up_s: outcome.warm_up.as_secs_f64(),
             recorded_s: outcome.recorded.as_secs_f64(),
             rate: rounded(outcome.rate()),
@@ -207,6 +212,17 @@ impl Record {
             time_line: time_line(outcome, matches!(plan.pace, Pace::Open { .. })),
             histogram: tally.latency.clone(),
         }
+    }
+
+    /// How a run ended that ended before its time, in a word or two and a sentence.
+    pub(super) fn early_end(&self) -> Option<(&'static str, String)> {
+        let reason = self.aborted.as_ref()?;
+        if !self.interrupted {
+            return Some(("aborted", reason.clone()));
+        }
+        let (recorded, asked) = (Seconds(self.recorded_s), Seconds(self.asked.duration_s));
+        let text = format!("{reason}: these figures are of {recorded}, and {asked} were asked for");
+        Some(("ended early", text))
     }
 
     /// One line of JSON.
@@ -333,6 +349,9 @@ fn met(tally: &Tally) -> Vec<Met> {
     .collect()
 }
 
+/// A last piece that is shorter is none: a few nanoseconds would have any rate.
+const PIECE_MIN: Duration = Duration::from_millis(1);
+
 /// The pieces without a gap: in one that nobody told of nothing was answered, which is worth seeing. In a closed loop the time
 /// line ends with the run; in an open one late answers come after it.
 fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
@@ -340,9 +359,9 @@ fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for told in &outcome.time_line {
         let begin = begin_of(told.number, outcome.interval);
-        // What is left of the run, where a whole piece is not. A few nanoseconds of it would have any rate.
+        // What is left of the run, where a whole piece is not.
         let rest = end.saturating_sub(begin);
-        let is_late = rest < outcome.interval / 100;
+        let is_late = rest < PIECE_MIN;
         let is_empty = told.latency.count() == 0 && told.troubles == 0;
         if is_late && (is_empty || !is_open) {
             continue;
@@ -361,7 +380,7 @@ fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
     while outcome.aborted.is_none()
         && let number = pieces.len() as u64
         && let rest = end.saturating_sub(begin_of(number, outcome.interval))
-        && rest >= outcome.interval / 100
+        && rest >= PIECE_MIN
     {
         let length = outcome.interval.min(rest);
         pieces.push(piece(&Interval::new(number), outcome, length));
@@ -405,6 +424,7 @@ mod tests {
             recorded,
             warm_up: Duration::from_millis(100),
             aborted: None,
+            is_interrupted: false,
         }
     }
 

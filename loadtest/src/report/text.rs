@@ -26,9 +26,9 @@ impl fmt::Display for Text<'_> {
             writeln!(formatter, "{}", Plain(&record.title))?;
         }
         write_asked(formatter, record)?;
-        if let Some(reason) = &record.aborted {
+        if let Some((word, text)) = record.early_end() {
             writeln!(formatter)?;
-            line(formatter, "aborted", Plain(reason))?;
+            line(formatter, word, Plain(&text))?;
         }
         writeln!(formatter)?;
         write_answers(formatter, record)?;

@@ -92,7 +92,7 @@ pub(super) fn run(
 impl Lane<'_> {
     /// Ends when the time is over, or the run is given up.
     async fn watch(&self) {
-        while self.clock.now() < self.end && !self.shared.stop.load(Ordering::Relaxed) {
+        while self.clock.now() < self.end && !self.shared.is_to_end() {
             sleep(LOOK_EVERY.min(self.end.since(self.clock.now()))).await;
             self.books.borrow_mut().handle_time(self.clock.now());
         }

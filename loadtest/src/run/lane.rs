@@ -18,6 +18,7 @@ use lanner_limits::{Limits, Machine, Moment};
 
 use super::clock::Clock;
 use super::demand::Demand;
+use super::interruption::Interruption;
 use super::link::{Link, Stage};
 use super::outcome::{Interval, Tally};
 use super::plan::{Plan, Version};
@@ -47,10 +48,13 @@ const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(1);
 const FAILURES_MAX: u64 = 8;
 
 /// What lanes share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
-    /// Set when all are to end at once.
-    pub(super) stop: AtomicBool,
+    /// Set when there is no use in going on.
+    is_given_up: AtomicBool,
+    interruption: Interruption,
+    /// A lane had more to do when that came.
+    was_cut_short: AtomicBool,
     /// Something was answered.
     pub(super) answered: AtomicBool,
     /// Connections that failed before that.
@@ -60,6 +64,37 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(interruption: Interruption) -> Self {
+        Self {
+            is_given_up: AtomicBool::new(false),
+            interruption,
+            was_cut_short: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            links: AtomicU64::new(0),
+        }
+    }
+
+    /// All are to end at once.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Asked by a lane that has more to do: whether it is to end all the same.
+    #[inline]
+    pub(super) fn is_to_end(&self) -> bool {
+        if self.interruption.is_wanted() {
+            self.was_cut_short.store(true, Ordering::Relaxed);
+            return true;
+        }
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether a lane had more to do when somebody wished the end.
+    pub(super) fn was_cut_short(&self) -> bool {
+        self.was_cut_short.load(Ordering::Relaxed)
+    }
+
     /// Notes that a connection failed. Whether there is no use in going on: nothing was ever answered, and no connection is left
     /// that might be, or all have failed again and again.
     pub(super) fn failed(&self, connections: usize) -> bool {
@@ -195,6 +230,9 @@ impl<'a> Lane<'a> {
                 self.handle_time(self.clock.now());
             }
         }
+        if !self.is_recording {
+            self.tally.forget_bytes();
+        }
         let under_way = self.calls().filter(|call| self.records(*call)).count();
         let waiting = self.demand.waiting(self.recorded_from());
         self.tally.unfinished += (under_way + waiting) as u64;
@@ -206,8 +244,8 @@ impl<'a> Lane<'a> {
 
     fn is_over(&self) -> bool {
         let is_closed = matches!(self.demand, Demand::Closed { .. });
-        self.shared.stop.load(Ordering::Relaxed)
-            || self.demand.is_over(self.clock.now()) && (is_closed || self.under_way == 0)
+        self.demand.is_over(self.clock.now()) && (is_closed || self.under_way == 0)
+            || self.shared.is_to_end()
     }
 
     fn calls(&self) -> impl Iterator<Item = Call> {

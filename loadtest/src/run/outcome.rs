@@ -114,9 +114,17 @@ pub struct Outcome {
     pub warm_up: Duration,
     /// Why the run ended before its time.
     pub aborted: Option<String>,
+    /// That was because somebody wished it, and not because there was no use in going on.
+    pub is_interrupted: bool,
 }
 
 impl Outcome {
+    /// The run ended so long after it began, which was before its time.
+    pub(super) fn end_at(&mut self, elapsed: Duration) {
+        self.recorded = elapsed.saturating_sub(self.warm_up).min(self.recorded);
+        self.warm_up = self.warm_up.min(elapsed);
+    }
+
     /// Answers per second.
     pub fn rate(&self) -> f64 {
         let seconds = self.recorded.as_secs_f64();

@@ -39,7 +39,10 @@ fn every_file_of_an_aborted_run_is_written_and_the_exit_code_is_one() {
             .contains("Total count    =            0]")
     );
     let page = folder.read("a.html");
-    assert!(page.contains("Aborted: Connection refused"), "{page}");
+    assert!(
+        page.contains("The run was aborted: Connection refused"),
+        "{page}"
+    );
     assert!(page.contains("No latency was recorded."), "{page}");
     assert!(page.ends_with("</html>\n"), "{page}");
 }

@@ -5,6 +5,7 @@
 mod aborted;
 mod browser;
 mod formats;
+mod interrupted;
 mod program;
 mod refusals;
 mod server;

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -14,6 +16,29 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 /// Answers whatever comes, until the test ends. One request is under way on a connection at a time.
 pub(crate) fn answering() -> SocketAddr {
     answering_times(usize::MAX)
+}
+
+/// Answers whatever comes, and tells when it has answered so many.
+pub(crate) fn telling(count: usize) -> (SocketAddr, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let (sender, receiver) = mpsc::channel();
+    let watched = left.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let left = left.clone();
+            thread::spawn(move || answer(stream, &left, address));
+        }
+    });
+    thread::spawn(move || {
+        while usize::MAX - watched.load(Ordering::SeqCst) < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // The test may be over.
+        let _ = sender.send(());
+    });
+    (address, receiver)
 }
 
 /// Answers so many requests, and then is gone: connections are cut, and nobody listens any more.

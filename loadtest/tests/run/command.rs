@@ -3,10 +3,15 @@
 use lanner_loadtest::arguments::Invocation;
 use lanner_loadtest::descriptors;
 use lanner_loadtest::run::command::{PROGRAM, read_plan};
-use lanner_loadtest::run::{Kind, Outcome, run};
+use lanner_loadtest::run::{Interruption, Kind, Outcome, run};
 
 /// Does what the words say. Where they say nothing of it, there is no warm-up, and four connections.
 pub(crate) fn load(words: &str) -> Outcome {
+    load_until(words, &Interruption::default())
+}
+
+/// The same, or less of it where somebody interrupts it.
+pub(crate) fn load_until(words: &str, interruption: &Interruption) -> Outcome {
     let given = words.split_whitespace().map(str::to_owned);
     let mut all: Vec<String> = given.collect();
     for (flag, value) in [("--warm-up", "0s"), ("--connections", "4")] {
@@ -20,7 +25,10 @@ pub(crate) fn load(words: &str) -> Outcome {
     let plan = read_plan(&arguments).unwrap_or_else(|failure| panic!("{words}: {failure}"));
     descriptors::reserve(200).unwrap();
     let mut watched = Vec::new();
-    let outcome = run(&plan, &mut |interval| watched.push(interval.number)).unwrap();
+    let outcome = run(&plan, interruption, &mut |interval| {
+        watched.push(interval.number);
+    });
+    let outcome = outcome.unwrap();
     // What was watched is the beginning of the time line, in order and without holes.
     let numbers: Vec<_> = outcome.time_line.iter().map(|one| one.number).collect();
     assert!(numbers.starts_with(&watched), "{watched:?} {numbers:?}");

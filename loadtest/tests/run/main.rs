@@ -7,6 +7,7 @@ mod answers;
 mod canned;
 mod certificate;
 mod command;
+mod interruption;
 mod pace;
 mod second_opinion;
 mod serving;

@@ -132,6 +132,8 @@ impl Books {
         self.tally.bytes_written = self.traffic.written.get();
         if now >= self.recorded_from {
             self.tally.unfinished += self.under_way;
+        } else {
+            self.tally.forget_bytes();
         }
         let next = Interval::new(self.interval.number + 1);
         self.tell(next);
