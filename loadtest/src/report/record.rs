@@ -119,7 +119,7 @@ pub struct Met {
     pub first: String,
 }
 
-/// Of the whole run, its warm-up included.
+/// Behind the warm-up, as the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Bytes {
     /// Read from sockets.

@@ -148,10 +148,9 @@ fn write_bytes(formatter: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Resu
 /// What went over the wire.
 pub(super) fn bytes(record: &Record) -> String {
     let bytes = record.bytes;
-    let seconds = record.warm_up_s + record.recorded_s;
-    let per_second = |count: u64| Size(count as f64 / seconds.max(1e-9));
+    let per_second = |count: u64| Size(count as f64 / record.recorded_s.max(1e-9));
     format!(
-        "{} in ({}/s), {} of them bodies; {} out ({}/s); warm-up included",
+        "{} in ({}/s), {} of them bodies; {} out ({}/s)",
         Size(bytes.read as f64),
         per_second(bytes.read),
         Size(bytes.body as f64),
