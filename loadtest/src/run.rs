@@ -17,6 +17,7 @@ mod origin;
 mod outcome;
 mod plan;
 mod secure;
+mod shared;
 mod speech;
 mod time_line;
 mod trouble;
@@ -36,8 +37,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use clock::Clock;
 use demand::Demand;
-use lane::{Lane, Report, Shared};
+use lane::{Lane, Report};
 use secure::Terms;
+use shared::Shared;
 use time_line::TimeLine;
 
 /// Carries out a plan, or as much of it as there is time for before somebody interrupts it. `watch` sees each piece of the time
@@ -117,6 +119,9 @@ pub fn run(
     })?;
     for tally in tallies {
         outcome.tally.merge(tally);
+    }
+    if outcome.aborted.is_none() {
+        outcome.tally.settle();
     }
     if shared.was_cut_short() && outcome.aborted.is_none() {
         outcome.is_interrupted = true;

@@ -55,6 +55,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             Err(Failure::Run(format!("the run was {reason}")))
         }
         Some(reason) => Err(Failure::Run(format!("the run was aborted: {reason}"))),
-        None => Ok(()),
+        None => match outcome.tally.without_answer() {
+            Some(why) => Err(Failure::Run(why)),
+            None => Ok(()),
+        },
     }
 }

@@ -59,6 +59,12 @@ impl Demand {
         start.map(|start| Call { start })
     }
 
+    /// Whether the connections set the pace.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+
     /// Whether calls wait for room.
     pub(super) fn has_due(&self) -> bool {
         matches!(self, Self::Open(arrivals) if !arrivals.due.is_empty())

@@ -10,7 +10,6 @@ mod turns;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -18,15 +17,17 @@ use lanner_limits::{Limits, Machine, Moment};
 
 use super::clock::Clock;
 use super::demand::Demand;
-use super::interruption::Interruption;
 use super::link::{Link, Stage};
 use super::outcome::{Interval, Tally};
 use super::plan::{Plan, Version};
 use super::secure::Terms;
+use super::shared::Shared;
 use super::speech::{Call, Ears, Speech};
-use super::trouble::{Kind, Trouble};
+use super::trouble::{CLOSED_UNANSWERED, Kind, QUEUE_FULL, Trouble};
 use crate::opening::OPENING_MAX;
 use crate::poller::{Interest, Poller};
+pub(super) use redials::pause_after;
+
 use redials::Redials;
 
 /// What one read takes at most.
@@ -38,84 +39,6 @@ const DIALS_PER_TURN: usize = 8;
 
 /// So many connections served between two looks at the clock: in an open loop, what is due waits no longer than they take.
 const SERVED_PER_LOOK: usize = 32;
-
-/// How long after a failure a connection is made again: doubled with each failure in a row.
-const REDIAL_PAUSE: Duration = Duration::from_millis(10);
-const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// So many failures before the first answer, and no connection left, end the run: there is nobody, or nobody who speaks what we
-/// do. A single connection has tried for more than a second by then.
-const FAILURES_MAX: u64 = 8;
-
-/// What lanes share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// Set when there is no use in going on.
-    is_given_up: AtomicBool,
-    interruption: Interruption,
-    /// A lane had more to do when that came.
-    was_cut_short: AtomicBool,
-    /// Something was answered.
-    pub(super) answered: AtomicBool,
-    /// Connections that failed before that.
-    failures: AtomicU64,
-    /// Connections that are made, or being made.
-    links: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn new(interruption: Interruption) -> Self {
-        Self {
-            is_given_up: AtomicBool::new(false),
-            interruption,
-            was_cut_short: AtomicBool::new(false),
-            answered: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
-            links: AtomicU64::new(0),
-        }
-    }
-
-    /// All are to end at once.
-    pub(super) fn give_up(&self) {
-        self.is_given_up.store(true, Ordering::Relaxed);
-    }
-
-    /// Asked by a lane that has more to do: whether it is to end all the same.
-    #[inline]
-    pub(super) fn is_to_end(&self) -> bool {
-        if self.interruption.is_wanted() {
-            self.was_cut_short.store(true, Ordering::Relaxed);
-            return true;
-        }
-        self.is_given_up.load(Ordering::Relaxed)
-    }
-
-    /// Whether a lane had more to do when somebody wished the end.
-    pub(super) fn was_cut_short(&self) -> bool {
-        self.was_cut_short.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a connection failed. Whether there is no use in going on: nothing was ever answered, and no connection is left
-    /// that might be, or all have failed again and again.
-    pub(super) fn failed(&self, connections: usize) -> bool {
-        if self.answered.load(Ordering::Relaxed) {
-            return false;
-        }
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        let none_left = self.links.load(Ordering::Relaxed) == 0;
-        failures >= FAILURES_MAX && none_left || failures >= FAILURES_MAX * connections as u64
-    }
-
-    /// Notes that a connection is being made.
-    pub(super) fn began(&self) {
-        self.links.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that a connection is no more.
-    pub(super) fn ended(&self) {
-        self.links.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// What a lane tells whoever watches.
 #[derive(Debug)]
@@ -236,6 +159,9 @@ impl<'a> Lane<'a> {
         let under_way = self.calls().filter(|call| self.records(*call)).count();
         let waiting = self.demand.waiting(self.recorded_from());
         self.tally.unfinished += (under_way + waiting) as u64;
+        if self.is_recording {
+            self.note_in_vain();
+        }
         if self.interval.is_worth_telling(self.plan.pieces()) {
             self.tell_interval();
         }
@@ -243,8 +169,7 @@ impl<'a> Lane<'a> {
     }
 
     fn is_over(&self) -> bool {
-        let is_closed = matches!(self.demand, Demand::Closed { .. });
-        self.demand.is_over(self.clock.now()) && (is_closed || self.under_way == 0)
+        self.demand.is_over(self.clock.now()) && (self.demand.is_closed() || self.under_way == 0)
             || self.shared.is_to_end()
     }
 
@@ -313,10 +238,9 @@ impl<'a> Lane<'a> {
     /// The next piece of the time line begins. What a lane slept through was empty.
     fn turn_interval(&mut self, now: Moment) {
         let every = self.plan.interval();
-        let is_closed = matches!(self.demand, Demand::Closed { .. });
         while now >= self.interval_end {
             // What a closed loop still hears when its time is over belongs to its last piece.
-            if is_closed && self.interval.number + 1 >= self.plan.pieces() {
+            if self.demand.is_closed() && self.interval.number + 1 >= self.plan.pieces() {
                 self.interval_end = Moment::MAX;
                 return;
             }
@@ -355,11 +279,10 @@ impl<'a> Lane<'a> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let since = *place.queued.get_or_insert(now);
                 if now.since(since) < self.plan.timeout {
-                    self.redials.add(now + REDIAL_PAUSE, index);
+                    self.redials.add(now + pause_after(1), index);
                 } else {
                     place.queued = None;
-                    let text = "the server's queue of connections stays full";
-                    self.fail(index, &Trouble::new(Kind::Connect, text));
+                    self.fail(index, &Trouble::new(Kind::Connect, QUEUE_FULL));
                 }
             }
             Err(error) => self.fail(index, &Trouble::new(Kind::Connect, error)),
@@ -377,8 +300,7 @@ impl<'a> Lane<'a> {
             Duration::ZERO
         } else {
             place.failures = place.failures.saturating_add(1);
-            let doublings = (place.failures - 1).min(10);
-            (REDIAL_PAUSE * (1 << doublings)).min(REDIAL_PAUSE_MAX)
+            pause_after(place.failures)
         };
         if self.close(index, trouble) == 0 {
             self.tally.troubles.add(trouble, 1);
@@ -393,10 +315,7 @@ impl<'a> Lane<'a> {
 
     /// The connection has served: another takes its place at once.
     fn renew(&mut self, index: u32) {
-        let cut = Trouble::new(
-            Kind::Cut,
-            "the server closed the connection before it had answered",
-        );
+        let cut = Trouble::new(Kind::Cut, CLOSED_UNANSWERED);
         let place = &mut self.places[index as usize];
         let has_served = place.link.as_ref().is_some_and(|link| link.answered > 0);
         if !has_served {

@@ -50,6 +50,8 @@ pub(super) struct Link {
     pub(super) is_held: bool,
     /// Nothing can be written any more. What the server said before is still there to be read, and behind it the end.
     pub(super) is_shut: bool,
+    /// Nothing is asked on it, for there is no room: seen first then.
+    pub(super) roomless: Option<Moment>,
 }
 
 /// What became of a write.
@@ -93,6 +95,7 @@ impl Link {
             answered: 0,
             is_held: false,
             is_shut: false,
+            roomless: None,
         })
     }
 

@@ -31,6 +31,8 @@ pub struct Tally {
     pub troubles: Troubles,
     /// Requests that were under way when the time was over: neither answered nor failed.
     pub unfinished: u64,
+    /// What was still waited for then, requests and connections, in the words that it is told in where nothing at all was answered.
+    pub(super) in_vain: Troubles,
 }
 
 impl Tally {
@@ -48,6 +50,16 @@ impl Tally {
         self.body_bytes += other.body_bytes;
         self.troubles.merge(other.troubles);
         self.unfinished += other.unfinished;
+        self.in_vain.merge(other.in_vain);
+    }
+
+    /// The time is over. Where nothing was answered in it, what was still waited for is no end like any other: it went wrong.
+    pub(super) fn settle(&mut self) {
+        let in_vain = std::mem::take(&mut self.in_vain);
+        if self.answers() == 0 && in_vain.sum() > 0 {
+            self.troubles.merge(in_vain);
+            self.unfinished = 0;
+        }
     }
 
     /// What was moved so far was the warm-up's.
@@ -58,6 +70,18 @@ impl Tally {
     /// All answers, whatever their status.
     pub fn answers(&self) -> u64 {
         self.statuses.values().sum()
+    }
+
+    /// Where nothing was answered: what to say of it, in the words of the most frequent trouble.
+    pub fn without_answer(&self) -> Option<String> {
+        if self.answers() > 0 {
+            return None;
+        }
+        let worst = self.troubles.met().max_by_key(|(_, count, _)| *count);
+        Some(match worst {
+            Some((_, _, first)) => format!("nothing was answered: {first}"),
+            None => "nothing was answered in the time that was recorded".to_owned(),
+        })
     }
 
     /// Answers that are no success: neither 2xx nor 3xx.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::mix::Mix;
 use super::origin::{Origin, Place};
+use crate::opening::OPENING_MAX;
 use crate::quantity::Rate;
 use crate::schedule::Arrivals;
 
@@ -112,6 +113,12 @@ impl Plan {
         let span = (self.warm_up + self.duration).as_nanos();
         let pieces = span.div_ceil(self.interval().as_nanos()).max(1);
         u64::try_from(pieces).unwrap_or(u64::MAX)
+    }
+
+    /// How many connections each thread may have under way at once. A run has no more of them than a listen backlog holds, or one
+    /// for each thread.
+    pub(super) fn opening_max(&self) -> usize {
+        (OPENING_MAX / self.threads).max(1)
     }
 
     /// One thread's share of the connections.

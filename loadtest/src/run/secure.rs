@@ -161,27 +161,17 @@ impl Secure {
         plain: &mut Vec<u8>,
     ) -> Result<Heard, Trouble> {
         let mut is_closed = false;
-        let kind = if self.is_handshaking() {
-            Kind::Handshake
-        } else {
-            Kind::Protocol
-        };
+        let is_handshaking = self.is_handshaking();
         while !cipher.is_empty() {
-            let failed = |error: &dyn fmt::Display| Trouble::new(kind, error);
-            if self
-                .session
-                .read_tls(&mut cipher)
-                .map_err(|error| failed(&error))?
-                == 0
-            {
+            let taken = self.session.read_tls(&mut cipher);
+            // It fails where more is buffered than may be, which is never: all of it is processed at once.
+            if taken.map_err(|error| Trouble::new(Kind::Protocol, error))? == 0 {
                 break;
             }
             let state = self.session.process_new_packets();
-            let state = state.map_err(|error| match error {
-                rustls::Error::InvalidMessage(_) if kind == Kind::Handshake => {
-                    failed(&format_args!("the server does not answer in TLS ({error})"))
-                }
-                error => failed(&error),
+            let state = state.map_err(|error| match is_handshaking {
+                true => not_agreed(&error),
+                false => Trouble::new(Kind::Protocol, error),
             })?;
             is_closed |= state.peer_has_closed();
             let bytes = state.plaintext_bytes_to_read();
@@ -205,6 +195,17 @@ impl Secure {
 
     pub(super) fn write(&mut self, to: &mut dyn Write) -> io::Result<usize> {
         self.session.write_tls(to)
+    }
+}
+
+/// Why a handshake failed.
+pub(super) fn not_agreed(error: &rustls::Error) -> Trouble {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            let text = format_args!("the server does not answer in TLS ({error})");
+            Trouble::new(Kind::Handshake, text)
+        }
+        error => Trouble::new(Kind::Handshake, error),
     }
 }
 

@@ -57,6 +57,9 @@ pub(super) struct Ears {
     pub(super) expired: Vec<Call>,
 }
 
+/// What `silence` says of a server that keeps announcing an answer.
+const ONLY_INTERIM: &str = "only interim answers (1xx) came";
+
 impl Ears {
     pub(super) fn new() -> Self {
         Self {
@@ -107,6 +110,14 @@ impl Speech {
         match self {
             Self::Http1(http1) => http1.ask(turn, ask, call),
             Self::Http2(http2) => http2.ask(turn, ask, call),
+        }
+    }
+
+    /// What there was of the server where an answer should have been; nothing that would say more than that none came.
+    pub(super) fn silence(&self) -> Option<&'static str> {
+        match self {
+            Self::Http1(http1) => http1.silence(),
+            Self::Http2(http2) => http2.silence(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What goes wrong in a run, by kind: how often, and in the words of the first time.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The kinds. Each counts requests, but for the first two, which count connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,57 @@ impl Trouble {
             kind,
             text: text.to_string(),
         }
+    }
+}
+
+/// What a connect says in the end that was told all the time to try again.
+pub(super) const QUEUE_FULL: &str = "the server's queue of connections stays full";
+
+/// What there is instead of a server that closes before it has said anything of use.
+pub(super) const CLOSED_UNANSWERED: &str =
+    "the server closed the connection before it had answered";
+
+/// What there is instead of an answer where none may be asked for.
+pub(super) const NO_STREAM: &str =
+    "the server allows no stream (its SETTINGS_MAX_CONCURRENT_STREAMS is 0)";
+
+/// How long something was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waited {
+    /// As long as the plan says.
+    Within(Duration),
+    /// Until there was no time left.
+    ToTheEnd,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Within(timeout) => write!(formatter, "within {timeout:?}"),
+            Self::ToTheEnd => formatter.write_str("by the end of the run"),
+        }
+    }
+}
+
+impl Waited {
+    pub(super) fn for_a_connection(self) -> Trouble {
+        Trouble::new(Kind::Connect, format_args!("no connection {self}"))
+    }
+
+    pub(super) fn for_tls(self) -> Trouble {
+        Trouble::new(
+            Kind::Handshake,
+            format_args!("TLS was not agreed on {self}"),
+        )
+    }
+
+    /// `silence` is what there was instead, if that says more.
+    pub(super) fn for_an_answer(self, silence: Option<&str>) -> Trouble {
+        let text = match silence {
+            Some(silence) => format!("no answer {self}: {silence}"),
+            None => format!("no answer {self}"),
+        };
+        Trouble::new(Kind::TimedOut, text)
     }
 }
 

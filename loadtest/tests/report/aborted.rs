@@ -65,3 +65,22 @@ fn people_are_told_why_and_what_there_was() {
         );
     }
 }
+
+#[test]
+fn a_server_that_never_answers_is_no_success() {
+    let folder = Folder::new("mute");
+    let csv = folder.path("a.csv");
+    let ended = run(server::mute(), &["--csv", &csv]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let why = "no answer by the end of the run";
+    assert!(ended.err.contains(&format!("nothing was answered: {why}")));
+    for part in ["errors      2\n", why, "statuses    no answer"] {
+        assert!(
+            ended.out.contains(part),
+            "{part} is missing:\n{}",
+            ended.out
+        );
+    }
+    assert!(!ended.out.contains("aborted"), "it had all its time");
+    assert!(folder.has("a.csv"));
+}

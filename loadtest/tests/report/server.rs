@@ -18,6 +18,14 @@ pub(crate) fn answering() -> SocketAddr {
     answering_times(usize::MAX)
 }
 
+/// Takes connections, and says nothing.
+pub(crate) fn mute() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    address
+}
+
 /// Answers whatever comes, and tells when it has answered so many.
 pub(crate) fn telling(count: usize) -> (SocketAddr, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

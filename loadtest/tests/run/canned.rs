@@ -47,6 +47,7 @@ pub(crate) fn serve_secure(identity: &Identity) -> SocketAddr {
             .complete_io(&mut stream)
             .is_ok_and(|(read, _)| read > 0)
         {}
+        hold(stream);
     })
 }
 
@@ -91,6 +92,17 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+/// The SETTINGS of a server that lets so many streams be open.
+pub(crate) fn streams_max(count: u8) -> Vec<u8> {
+    frame(4, 0, 0, &[0, 3, 0, 0, 0, count])
+}
+
+/// Holds every connection and says nothing, nor reads.
+pub(crate) fn hold(stream: TcpStream) {
+    // Until the process ends.
+    std::mem::forget(stream);
 }
 
 /// Answers requests of HTTP/2 with what `answer` makes of the number of their stream, until that says nothing.

@@ -11,4 +11,5 @@ mod interruption;
 mod pace;
 mod second_opinion;
 mod serving;
+mod silence;
 mod trouble;

@@ -143,7 +143,7 @@ fn a_server_that_never_answers_is_told_by_timeouts() {
     }
     let silent = canned::serve(|stream, _| canned::listen_only(stream));
     let words = format!("https://{silent}/ --timeout 200ms");
-    given_up(&words, "not agreed within 200ms");
+    given_up(&words, "TLS was not agreed on within 200ms");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::counted::Traffic;
 use crate::run::lane::Report;
 use crate::run::outcome::{Interval, Tally};
 use crate::run::plan::Plan;
-use crate::run::trouble::{Kind, Trouble};
+use crate::run::trouble::{Kind, Trouble, Troubles, Waited};
 
 /// See the file's comment.
 #[derive(Debug)]
@@ -92,13 +92,15 @@ impl Books {
         }
     }
 
-    /// A connection failed. What was asked on it has been counted as lost; this is for one on which nothing was.
+    /// A connection failed on which nothing was lost.
     pub(super) fn failed(&mut self, trouble: &Trouble) {
-        if matches!(trouble.kind, Kind::Connect | Kind::Handshake) || self.tally.troubles.sum() == 0
-        {
-            self.interval.troubles += 1;
-            self.tally.troubles.add(trouble, 1);
-        }
+        self.interval.troubles += 1;
+        self.tally.troubles.add(trouble, 1);
+    }
+
+    /// So often something is still waited for, and the time is over.
+    pub(super) fn note_in_vain(&mut self, trouble: &Trouble, count: u64) {
+        self.tally.in_vain.add(trouble, count);
     }
 
     pub(super) fn give_up(&self, trouble: Trouble) {
@@ -132,7 +134,9 @@ impl Books {
         self.tally.bytes_written = self.traffic.written.get();
         if now >= self.recorded_from {
             self.tally.unfinished += self.under_way;
+            self.note_in_vain(&Waited::ToTheEnd.for_an_answer(None), self.under_way);
         } else {
+            self.tally.in_vain = Troubles::default();
             self.tally.forget_bytes();
         }
         let next = Interval::new(self.interval.number + 1);

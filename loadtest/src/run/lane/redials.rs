@@ -2,8 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use lanner_limits::Moment;
+
+/// How long after a failure a connection is made again: doubled with each failure in a row.
+const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The pause after so many failures in a row.
+pub(in crate::run) fn pause_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(10);
+    (PAUSE * (1 << doublings)).min(PAUSE_MAX)
+}
 
 /// By their moments; connections of the same moment in the order of their places.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use lanner_limits::Moment;
 use lanner_protocol::client::Turn;
 
 use super::{Lane, Stage};
-use crate::run::trouble::{Kind, Trouble};
+use crate::run::trouble::{Trouble, Troubles, Waited};
 
 /// Connections looked at in one go.
 const PORTION: usize = 1024;
@@ -27,7 +27,7 @@ impl Lane<'_> {
         let since = (now.since(Moment::ZERO) >= timeout)
             .then(|| Moment::from_nanos(now.as_nanos() - timeout.as_nanos() as u64));
         if let Some(since) = since {
-            let late = self.late();
+            let late = self.late(self.silence());
             while let Some(call) = self.demand.take_expired(since) {
                 self.count_lost(call, &late);
             }
@@ -42,9 +42,39 @@ impl Lane<'_> {
         }
     }
 
-    fn late(&self) -> Trouble {
-        let timeout = self.plan.timeout;
-        Trouble::new(Kind::TimedOut, format_args!("no answer within {timeout:?}"))
+    fn late(&self, silence: Option<&str>) -> Trouble {
+        Waited::Within(self.plan.timeout).for_an_answer(silence)
+    }
+
+    /// What some server said instead of letting a call be sent.
+    fn silence(&self) -> Option<&'static str> {
+        let mut links = self.places.iter().filter_map(|place| place.link.as_ref());
+        links.find_map(|link| match &link.stage {
+            Stage::Open(speech) => speech.silence(),
+            Stage::Dialling(_) | Stage::Handshaking(_) => None,
+        })
+    }
+
+    /// The time is over: notes what is still waited for.
+    pub(super) fn note_in_vain(&mut self) {
+        let waited = Waited::ToTheEnd;
+        let is_closed = self.demand.is_closed();
+        let mut noted = Troubles::default();
+        for link in self.places.iter().filter_map(|place| place.link.as_ref()) {
+            match &link.stage {
+                Stage::Dialling(_) => noted.add(&waited.for_a_connection(), 1),
+                Stage::Handshaking(_) => noted.add(&waited.for_tls(), 1),
+                Stage::Open(speech) => {
+                    let calls = speech.calls().filter(|call| self.records(*call)).count();
+                    // Without a call it would have one, were it allowed to.
+                    let count = calls.max(usize::from(is_closed && !speech.has_room()));
+                    noted.add(&waited.for_an_answer(speech.silence()), count as u64);
+                }
+            }
+        }
+        let waiting = self.demand.waiting(self.recorded_from());
+        noted.add(&waited.for_an_answer(self.silence()), waiting as u64);
+        self.tally.in_vain = noted;
     }
 
     /// Looks at one connection; what began at `since` or before has waited too long.
@@ -53,16 +83,10 @@ impl Lane<'_> {
             return Ok(());
         };
         let is_late = |begun: Moment| since.is_some_and(|since| begun <= since);
-        let timeout = self.plan.timeout;
+        let waited = Waited::Within(self.plan.timeout);
         let speech = match &mut link.stage {
-            Stage::Dialling(begun) if is_late(*begun) => {
-                let text = format_args!("no connection within {timeout:?}");
-                return Err(Trouble::new(Kind::Connect, text));
-            }
-            Stage::Handshaking(begun) if is_late(*begun) => {
-                let text = format_args!("not agreed within {timeout:?}");
-                return Err(Trouble::new(Kind::Handshake, text));
-            }
+            Stage::Dialling(begun) if is_late(*begun) => return Err(waited.for_a_connection()),
+            Stage::Handshaking(begun) if is_late(*begun) => return Err(waited.for_tls()),
             Stage::Dialling(_) | Stage::Handshaking(_) => return Ok(()),
             Stage::Open(speech) => speech,
         };
@@ -75,14 +99,23 @@ impl Lane<'_> {
             link.is_held = true;
             return self.speak(index);
         }
+        if self.demand.is_closed() && speech.calls().next().is_none() && !speech.has_room() {
+            let begun = *link.roomless.get_or_insert(now);
+            return if now.since(begun) < self.plan.timeout {
+                Ok(())
+            } else {
+                Err(waited.for_an_answer(speech.silence()))
+            };
+        }
+        link.roomless = None;
         let Some(since) = since else {
             return Ok(());
         };
         if !speech.calls().any(|call| call.start <= since) {
             return Ok(());
         }
+        let late = waited.for_an_answer(speech.silence());
         let goes_on = speech.expire(&mut turn, since, &mut self.ears);
-        let late = self.late();
         for call in std::mem::take(&mut self.ears.expired) {
             self.lose(call, &late);
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use lanner_limits::Limits;
 use lanner_protocol::client::http1::{Connection, Event};
 
-use super::{Ask, Call, Ears, Heard, News, State, Trouble, Turn};
+use super::{Ask, Call, Ears, Heard, News, ONLY_INTERIM, State, Trouble, Turn};
 use crate::run::trouble::Kind;
 
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(in crate::run) struct Http1 {
     pipeline: usize,
     /// Of the answer whose body comes.
     status: u16,
+    /// An interim answer came, and no other behind it.
+    is_announced: bool,
 }
 
 impl Http1 {
@@ -25,6 +27,7 @@ impl Http1 {
             calls: VecDeque::new(),
             pipeline,
             status: 0,
+            is_announced: false,
         }
     }
 
@@ -55,8 +58,12 @@ impl Http1 {
             consumed += step.consumed;
             let is_last = match step.event {
                 Event::More => break State::Open,
-                Event::Informational { .. } => false,
+                Event::Informational { .. } => {
+                    self.is_announced = true;
+                    false
+                }
                 Event::Response { last, .. } => {
+                    self.is_announced = false;
                     self.status = ears.response.status.code();
                     last
                 }
@@ -83,6 +90,11 @@ impl Http1 {
             is_held: false,
             state,
         }
+    }
+
+    /// As `Speech::silence`.
+    pub(super) fn silence(&self) -> Option<&'static str> {
+        self.is_announced.then_some(ONLY_INTERIM)
     }
 
     pub(super) fn calls(&self) -> impl Iterator<Item = Call> {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 use lanner_limits::{Limits, Moment};
 use lanner_protocol::client::http2::{Connection, Event, Reset, StreamKey};
+use lanner_protocol::h2::Fault;
 use lanner_protocol::h2::error_code::ErrorCode;
 
-use super::{Ask, Call, Ears, Heard, News, State, Trouble, Turn};
-use crate::run::trouble::Kind;
+use super::{Ask, Call, Ears, Heard, News, ONLY_INTERIM, State, Trouble, Turn};
+use crate::run::trouble::{Kind, NO_STREAM};
 
 /// A call on its stream.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(in crate::run) struct Http2 {
     streams: usize,
     /// The server has said something that is HTTP/2: its SETTINGS, which come first.
     is_greeted: bool,
+    /// An interim answer came, and no other on the connection.
+    is_announced: bool,
 }
 
 /// Streams opened before the server has said how many it allows: no server should allow fewer (RFC 9113 section 6.5.2).
@@ -42,6 +45,7 @@ impl Http2 {
             under_way: 0,
             streams,
             is_greeted: false,
+            is_announced: false,
         }
     }
 
@@ -99,8 +103,9 @@ impl Http2 {
                     is_held = true;
                     break State::Open;
                 }
-                Event::Informational { .. } => {}
+                Event::Informational { .. } => self.is_announced = true,
                 Event::Response { stream, last } => {
+                    self.is_announced = false;
                     let status = ears.response.status.code();
                     if let Some(open) = self.at(stream) {
                         open.status = status;
@@ -162,6 +167,17 @@ impl Http2 {
         true
     }
 
+    /// As `Speech::silence`.
+    pub(super) fn silence(&self) -> Option<&'static str> {
+        if !self.is_greeted {
+            Some("the server said nothing in HTTP/2, not even its SETTINGS")
+        } else if self.connection.streams_max() == 0 {
+            Some(NO_STREAM)
+        } else {
+            self.is_announced.then_some(ONLY_INTERIM)
+        }
+    }
+
     pub(super) fn calls(&self) -> impl Iterator<Item = Call> {
         self.open.iter().flatten().map(|open| open.call)
     }
@@ -217,6 +233,14 @@ fn trouble(error: lanner_protocol::client::http2::Error, is_greeted: bool) -> Tr
             "the server closed the connection with streams open",
         ),
         Error::ConnectionReset => (Kind::Cut, "the connection broke with streams open"),
+        Error::Fault(Fault::SettingsTimeout) if !is_greeted => (
+            Kind::TimedOut,
+            "the server said nothing in HTTP/2, not even its SETTINGS",
+        ),
+        Error::Fault(Fault::SettingsTimeout) => (
+            Kind::TimedOut,
+            "the server did not acknowledge our SETTINGS in time",
+        ),
         _ if !is_greeted => (Kind::Protocol, "what the server sent is no HTTP/2"),
         _ => (Kind::Protocol, "the server breaks HTTP/2"),
     };
