@@ -31,23 +31,30 @@ pub(crate) fn serve(script: impl Fn(TcpStream, u64) + Send + Sync + 'static) -> 
 
 /// A server that agrees on TLS, if it is let, and says nothing.
 pub(crate) fn serve_secure(identity: &Identity) -> SocketAddr {
+    serve_secure_and(identity, hold)
+}
+
+/// A server that agrees on TLS, if it is let, and then does as it likes with the socket.
+pub(crate) fn serve_secure_and(
+    identity: &Identity,
+    then: impl Fn(TcpStream) + Send + Sync + 'static,
+) -> SocketAddr {
     let chain = CertificateDer::from_pem_slice(identity.chain.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![chain], key)
         .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
     serve(move |mut stream, _| {
         let mut session = rustls::ServerConnection::new(config.clone()).unwrap();
-        while session
-            .complete_io(&mut stream)
-            .is_ok_and(|(read, _)| read > 0)
-        {}
-        hold(stream);
+        if session.complete_io(&mut stream).is_ok() {
+            then(stream);
+        }
     })
 }
 

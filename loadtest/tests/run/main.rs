@@ -9,7 +9,6 @@ mod certificate;
 mod command;
 mod interruption;
 mod pace;
-mod second_opinion;
 mod serving;
 mod silence;
 mod trouble;
