@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -94,6 +94,11 @@ impl Poller {
         )?)
     }
 
+    /// Watches a descriptor no more.
+    pub fn forget(&self, descriptor: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, descriptor)?)
+    }
+
     /// Waits for descriptors or for the moment, whichever comes first, and fills `ready`. May return early and empty.
     pub fn wait(&mut self, until: Instant, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
@@ -149,6 +154,13 @@ impl Poller {
         };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
         Ok(())
+    }
+}
+
+/// To be watched by another one, which is told when there is something to wait for.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 //! A turn takes what the poller has, one connection after the other (`turns`). Then it looks at the clock: calls that are due,
 //! connections to be made again, answers that did not come (`sweep`).
 
+mod openings;
 mod redials;
 mod sweep;
 mod turns;
@@ -24,18 +25,15 @@ use super::secure::Terms;
 use super::shared::Shared;
 use super::speech::{Call, Ears, Speech};
 use super::trouble::{CLOSED_UNANSWERED, Kind, QUEUE_FULL, Trouble};
-use crate::opening::OPENING_MAX;
-use crate::poller::{Interest, Poller};
+use crate::poller::Poller;
+pub(super) use openings::Handshake;
 pub(super) use redials::pause_after;
 
+use openings::Openings;
 use redials::Redials;
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
-
-/// Connects begun in one turn. On loopback a connect is done when the call returns, and how long it took is known only in the
-/// next turn: more of them would make each other look slow.
-const DIALS_PER_TURN: usize = 8;
 
 /// So many connections served between two looks at the clock: in an open loop, what is due waits no longer than they take.
 const SERVED_PER_LOOK: usize = 32;
@@ -75,8 +73,7 @@ pub(super) struct Lane<'a> {
     poller: Poller,
     places: Vec<Place>,
     redials: Redials,
-    /// Connections being made, TLS included.
-    opening: usize,
+    openings: Openings,
     /// Keys of connections with room for a call, where calls have their moments. Some may be gone.
     listed: VecDeque<u64>,
     demand: Demand,
@@ -109,6 +106,7 @@ impl<'a> Lane<'a> {
         terms: Option<&'a Terms>,
     ) -> io::Result<Self> {
         let connections = plan.connections_of_lane(number);
+        let poller = Poller::new()?;
         Ok(Self {
             plan,
             number,
@@ -117,10 +115,10 @@ impl<'a> Lane<'a> {
             clock,
             terms,
             limits: Rc::new(limits(plan)),
-            poller: Poller::new()?,
+            openings: Openings::new(plan.opening_max(), &poller)?,
+            poller,
             places: (0..connections).map(|_| Place::default()).collect(),
             redials: Redials::of(connections),
-            opening: 0,
             listed: VecDeque::new(),
             demand,
             under_way: 0,
@@ -147,6 +145,7 @@ impl<'a> Lane<'a> {
                 for event in events {
                     self.serve(*event);
                 }
+                self.serve_openings()?;
                 self.handle_time(self.clock.now());
             }
             if ready.is_empty() {
@@ -196,7 +195,7 @@ impl<'a> Lane<'a> {
 
     fn next_moment(&self) -> Moment {
         let redial = self.redials.next_moment();
-        let redial = redial.filter(|_| self.opening < OPENING_MAX);
+        let redial = redial.filter(|_| !self.openings.is_full());
         self.demand
             .next_moment()
             .min(redial.unwrap_or(Moment::MAX))
@@ -208,10 +207,7 @@ impl<'a> Lane<'a> {
 
     #[inline]
     fn handle_time(&mut self, now: Moment) {
-        for _ in 0..DIALS_PER_TURN {
-            if self.opening >= OPENING_MAX {
-                break;
-            }
+        for _ in 0..self.openings.room() {
             let Some(index) = self.redials.take_due(now) else {
                 break;
             };
@@ -263,17 +259,15 @@ impl<'a> Lane<'a> {
         let now = self.clock.now();
         let place = &mut self.places[index as usize];
         place.generation = (place.generation + 1) & (u32::MAX >> 1);
-        let key = key(index, place.generation);
-        let made = Link::dial(&self.plan.place, now).and_then(|link| {
-            self.poller.add(link.descriptor(), key, Interest::Write)?;
-            Ok(link)
-        });
-        match made {
+        match Link::dial(&self.plan.place, now) {
             Ok(link) => {
                 place.queued = None;
                 place.link = Some(link);
-                self.opening += 1;
+                self.openings.began();
                 self.shared.began();
+                if let Err(trouble) = self.dialled(index) {
+                    self.fail(index, &trouble);
+                }
             }
             // What the queue of a unix socket says when it is full; TCP would try again by itself.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -333,7 +327,7 @@ impl<'a> Lane<'a> {
         };
         self.shared.ended();
         let Stage::Open(speech) = &link.stage else {
-            self.opening -= 1;
+            self.openings.ended();
             return 0;
         };
         let mut lost = 0;

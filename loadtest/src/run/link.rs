@@ -5,9 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use lanner_limits::Moment;
 use lanner_protocol::Output;
+use rustix::event::{self, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::lane::Handshake;
 use super::origin::Place;
 use super::secure::Secure;
 use super::speech::Speech;
@@ -23,9 +25,18 @@ const SECURE_BYTES_MAX: usize = 64 * 1024;
 pub(super) enum Stage {
     /// It is being made since then.
     Dialling(Moment),
-    /// TLS is being agreed on since then.
-    Handshaking(Moment),
+    /// TLS is being agreed on.
+    Handshaking(Handshake),
     Open(Speech),
+}
+
+/// Whose poller tells of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watcher {
+    /// That of the connections being made.
+    Openings,
+    /// The lane's.
+    Lane,
 }
 
 /// See the file's comment.
@@ -34,6 +45,7 @@ pub(super) struct Link {
     socket: Socket,
     pub(super) secure: Option<Box<Secure>>,
     pub(super) stage: Stage,
+    pub(super) watcher: Option<Watcher>,
     /// What is to be said, before TLS.
     pub(super) output: Output,
     /// What of it has been told to the speech as unsent.
@@ -87,6 +99,7 @@ impl Link {
             socket,
             secure: None,
             stage: Stage::Dialling(now),
+            watcher: None,
             output: Output::new(),
             told: 0,
             held: Vec::new(),
@@ -97,6 +110,16 @@ impl Link {
             is_shut: false,
             roomless: None,
         })
+    }
+
+    /// Whether the connect has come to an end: on loopback, and on a unix socket, it has when the call returns.
+    pub(super) fn is_dialled(&self) -> io::Result<bool> {
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let mut asked = [PollFd::new(&self.socket, PollFlags::OUT)];
+        Ok(event::poll(&mut asked, Some(&at_once))? > 0)
     }
 
     /// Whether the connect succeeded.

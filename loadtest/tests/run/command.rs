@@ -23,7 +23,7 @@ pub(crate) fn load_until(words: &str, interruption: &Interruption) -> Outcome {
         panic!("{words}: not understood");
     };
     let plan = read_plan(&arguments).unwrap_or_else(|failure| panic!("{words}: {failure}"));
-    descriptors::reserve(200).unwrap();
+    descriptors::reserve(2_000).unwrap();
     let mut watched = Vec::new();
     let outcome = run(&plan, interruption, &mut |interval| {
         watched.push(interval.number);

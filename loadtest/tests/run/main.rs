@@ -8,6 +8,7 @@ mod canned;
 mod certificate;
 mod command;
 mod interruption;
+mod openings;
 mod pace;
 mod serving;
 mod silence;

@@ -86,7 +86,9 @@ impl Lane<'_> {
         let waited = Waited::Within(self.plan.timeout);
         let speech = match &mut link.stage {
             Stage::Dialling(begun) if is_late(*begun) => return Err(waited.for_a_connection()),
-            Stage::Handshaking(begun) if is_late(*begun) => return Err(waited.for_tls()),
+            Stage::Handshaking(handshake) if is_late(handshake.begun) => {
+                return Err(waited.for_tls());
+            }
             Stage::Dialling(_) | Stage::Handshaking(_) => return Ok(()),
             Stage::Open(speech) => speech,
         };

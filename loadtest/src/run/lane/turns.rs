@@ -1,15 +1,17 @@
 //! One connection's turn: read, understand, send what there is room for, write.
 
+use std::io;
+use std::sync::atomic::Ordering;
+
 use lanner_limits::Moment;
 use lanner_protocol::client::Turn;
 
-use super::{Lane, key};
+use super::{Handshake, Lane, key};
 use crate::poller::{Interest, Ready, is_transient};
 use crate::run::demand::Demand;
 use crate::run::link::{Link, Stage};
 use crate::run::speech::{Call, Ears, News, Speech, State};
 use crate::run::trouble::{Kind, Trouble};
-use std::sync::atomic::Ordering;
 
 /// Writes of one connection in one turn.
 const ROUNDS_MAX: u32 = 16;
@@ -27,45 +29,101 @@ impl Lane<'_> {
         let Some(link) = &mut place.link else {
             return;
         };
-        let went = match link.stage {
-            Stage::Dialling(begun) => self.connected(index, begun),
-            Stage::Handshaking(_) | Stage::Open(_) => self.hear(index),
-        };
-        if let Err(trouble) = went {
+        // Told of something before it moved on, one that is being made is looked at when its turn comes.
+        if !matches!(link.stage, Stage::Open(_)) {
+            return;
+        }
+        if let Err(trouble) = self.hear(index) {
             self.fail(index, &trouble);
         }
     }
 
-    /// A connect has come to an end.
-    fn connected(&mut self, index: u32, begun: Moment) -> Result<(), Trouble> {
-        let failed = |error| Trouble::new(Kind::Connect, error);
-        let now = self.clock.now();
+    /// Looks at the connections that are being made.
+    pub(super) fn serve_openings(&mut self) -> io::Result<()> {
+        let ready = self.openings.look()?;
+        let seen = self.clock.now();
+        for event in &ready {
+            if let Err(trouble) = self.serve_opening(*event, seen) {
+                self.fail(event.key as u32, &trouble);
+            }
+        }
+        self.openings.looked_at(ready);
+        Ok(())
+    }
+
+    fn serve_opening(&mut self, event: Ready, seen: Moment) -> Result<(), Trouble> {
+        let index = event.key as u32;
         let place = &mut self.places[index as usize];
         let Some(link) = &mut place.link else {
             return Ok(());
         };
-        link.outcome().map_err(failed)?;
-        self.tally.connect.record(now.since(begun));
-        let key = key(index, place.generation);
-        let watched = self.poller.modify(link.descriptor(), key, Interest::Read);
-        watched.map_err(failed)?;
-        match self.terms {
-            Some(terms) => {
-                link.stage = Stage::Handshaking(now);
-                link.secure = Some(Box::new(terms.begin()?));
-            }
-            None => self.open(index, now),
+        if key(index, place.generation) != event.key {
+            return Ok(());
         }
+        match &mut link.stage {
+            Stage::Dialling(_) => self.connected(index, seen),
+            Stage::Handshaking(handshake) => {
+                handshake.handle_turn(seen, self.clock.now());
+                self.hear(index)
+            }
+            Stage::Open(_) => Ok(()),
+        }
+    }
+
+    /// A connect was begun.
+    pub(super) fn dialled(&mut self, index: u32) -> Result<(), Trouble> {
+        let failed = |error| Trouble::new(Kind::Connect, error);
+        let place = &mut self.places[index as usize];
+        let Some(link) = &mut place.link else {
+            return Ok(());
+        };
+        if link.is_dialled().map_err(failed)? {
+            return self.connected(index, self.clock.now());
+        }
+        let key = key(index, place.generation);
+        let watched = self
+            .openings
+            .watch(&self.poller, link, key, Interest::Write);
+        watched.map_err(failed)
+    }
+
+    /// A connect was seen to have come to an end.
+    fn connected(&mut self, index: u32, seen: Moment) -> Result<(), Trouble> {
+        let failed = |error| Trouble::new(Kind::Connect, error);
+        let place = &mut self.places[index as usize];
+        let Some(link) = &mut place.link else {
+            return Ok(());
+        };
+        let Stage::Dialling(begun) = link.stage else {
+            return Ok(());
+        };
+        link.outcome().map_err(failed)?;
+        self.tally.connect.record(seen.since(begun));
+        let now = self.clock.now();
+        let Some(terms) = self.terms else {
+            self.open(index, now).map_err(failed)?;
+            return self.speak(index);
+        };
+        link.stage = Stage::Handshaking(Handshake::begin(now));
+        link.secure = Some(Box::new(terms.begin()?));
+        let key = key(index, place.generation);
+        let watched = self.openings.watch(&self.poller, link, key, Interest::Read);
+        watched.map_err(failed)?;
         self.speak(index)
     }
 
     /// A connection is made: calls can be sent on it.
-    fn open(&mut self, index: u32, now: Moment) {
-        if let Some(link) = &mut self.places[index as usize].link {
-            let speech = Speech::new(self.plan.version, &self.limits, now);
-            link.stage = Stage::Open(speech);
-            self.opening -= 1;
-        }
+    fn open(&mut self, index: u32, now: Moment) -> io::Result<()> {
+        let place = &mut self.places[index as usize];
+        let Some(link) = &mut place.link else {
+            return Ok(());
+        };
+        let speech = Speech::new(self.plan.version, &self.limits, now);
+        link.stage = Stage::Open(speech);
+        self.openings.ended();
+        let interest = interest(link.awaits_room);
+        let key = key(index, place.generation);
+        self.openings.watch(&self.poller, link, key, interest)
     }
 
     /// Something came, or there is room to write.
@@ -110,14 +168,15 @@ impl Lane<'_> {
             link.say_goodbye();
         }
         let is_closed = heard?.is_closed;
-        if let Stage::Handshaking(begun) = link.stage
+        if let Stage::Handshaking(handshake) = link.stage
             && let Some(secure) = &link.secure
             && !secure.is_handshaking()
         {
             secure.judge_protocol()?;
-            self.tally.handshake.record(now.since(begun));
+            self.tally.handshake.record(handshake.took(now));
             self.tally.resumed += u64::from(secure.is_resumed());
-            self.open(index, now);
+            let opened = self.open(index, now);
+            opened.map_err(|error| Trouble::new(Kind::Cut, error))?;
         }
         let Some(link) = &mut self.places[index as usize].link else {
             return Ok(());
@@ -251,12 +310,8 @@ impl Lane<'_> {
             }
             if is_blocked != link.awaits_room {
                 link.awaits_room = is_blocked;
-                let interest = if is_blocked {
-                    Interest::ReadWrite
-                } else {
-                    Interest::Read
-                };
-                let watched = self.poller.modify(link.descriptor(), key, interest);
+                let interest = interest(is_blocked);
+                let watched = self.openings.watch(&self.poller, link, key, interest);
                 watched.map_err(|error| Trouble::new(Kind::Cut, error))?;
             }
             let Stage::Open(speech) = &mut link.stage else {
@@ -301,6 +356,14 @@ impl Lane<'_> {
                 self.fail(index, &trouble);
             }
         }
+    }
+}
+
+fn interest(awaits_room: bool) -> Interest {
+    if awaits_room {
+        Interest::ReadWrite
+    } else {
+        Interest::Read
     }
 }
 

@@ -1,0 +1,74 @@
+//! However many connections are asked for, no more are under way at once than a listen backlog holds, and each is measured once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lanner_loadtest::opening::OPENING_MAX;
+use lanner_loadtest::run::Kind;
+
+use crate::canned;
+use crate::command::{assert_clean, load, met};
+use crate::serving::Serving;
+
+const CLIENTS: [&str; 3] = ["", "--h2", "--h2 --client h2-crate"];
+
+#[test]
+fn no_more_are_under_way_than_a_backlog_holds_on_however_many_threads() {
+    for client in CLIENTS {
+        for threads in [1, 2, 3] {
+            let (open, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let peak = most.clone();
+            // Nobody answers in TLS, so none is ever made.
+            let address = canned::serve(move |stream, _| {
+                let now_open = open.fetch_add(1, Ordering::SeqCst) + 1;
+                peak.fetch_max(now_open, Ordering::SeqCst);
+                canned::listen_only(stream);
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+            let outcome = load(&format!(
+                "https://{address}/ {client} --connections 400 --threads {threads} --timeout 60s --duration 1s"
+            ));
+            let under_way = (OPENING_MAX / threads * threads) as u64;
+            assert_eq!(
+                met(&outcome, Kind::Handshake).0,
+                under_way,
+                "{client} {threads}"
+            );
+            let most = most.load(Ordering::SeqCst);
+            assert!(most <= under_way, "{client} {threads}: {most}");
+            assert_eq!(outcome.tally.connect.count(), under_way);
+        }
+    }
+}
+
+#[test]
+fn every_connection_is_made_and_measured_once() {
+    for serving in [Serving::plain(), Serving::secure()] {
+        for client in CLIENTS {
+            let words = format!(
+                "{} {client} --connections 300 --threads 2",
+                serving.url("/")
+            );
+            let outcome = load(&format!("{words} --duration 2s"));
+            assert_clean(&outcome);
+            let tally = &outcome.tally;
+            assert_eq!(tally.connect.count(), 300, "{words}");
+            let handshakes = if words.contains("https") { 300 } else { 0 };
+            assert_eq!(tally.handshake.count(), handshakes, "{words}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_come_and_go_let_the_others_be_made() {
+    let serving = Serving::secure();
+    // Each is made again for each of its requests: more than half are under way at any time.
+    let outcome = load(&format!(
+        "{} --close --connections 200 --threads 1 --duration 1s",
+        serving.url("/")
+    ));
+    assert_clean(&outcome);
+    let tally = &outcome.tally;
+    assert!(tally.answers() > 200, "{}", tally.answers());
+    assert!(tally.handshake.count() >= tally.answers());
+}
