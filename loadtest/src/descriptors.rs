@@ -10,7 +10,12 @@ const SPARE: u64 = 32;
 
 /// Raises `RLIMIT_NOFILE` as far as needed for `connections`, or says what stands in the way.
 pub fn reserve(connections: usize) -> Result<(), Failure> {
-    let needed = connections as u64 + SPARE;
+    reserve_beside(connections, 0)
+}
+
+/// The same where so many are needed for other things too.
+pub fn reserve_beside(connections: usize, others: usize) -> Result<(), Failure> {
+    let needed = connections as u64 + others as u64 + SPARE;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
@@ -18,7 +23,9 @@ pub fn reserve(connections: usize) -> Result<(), Failure> {
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         let maximum = limit.maximum.unwrap_or_default();
         return Err(Failure::Run(format!(
-            "{connections} connections need {needed} file descriptors, and `ulimit -Hn` allows {maximum}"
+            "{connections} connections need {needed} file descriptors, and `ulimit -Hn` allows {maximum}: raise it, or ask for {} \
+             at most",
+            maximum.saturating_sub(needed - connections as u64)
         )));
     }
     let raised = Rlimit {

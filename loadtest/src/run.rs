@@ -16,6 +16,7 @@ mod mix;
 mod origin;
 mod outcome;
 mod plan;
+mod ports;
 mod secure;
 mod shared;
 mod speech;
@@ -41,6 +42,9 @@ use lane::{Lane, Report};
 use secure::Terms;
 use shared::Shared;
 use time_line::TimeLine;
+
+/// What a thread needs beside its connections: pollers, timers, and what wakes it.
+pub const DESCRIPTORS_OF_A_THREAD: usize = 8;
 
 /// Carries out a plan, or as much of it as there is time for before somebody interrupts it. `watch` sees each piece of the time
 /// line when all threads have told of it.

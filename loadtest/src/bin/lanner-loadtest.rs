@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = command::read_plan(arguments)?;
     let destinations = Destinations::open(arguments)?;
-    descriptors::reserve(plan.connections)?;
+    let others = plan.threads * run::DESCRIPTORS_OF_A_THREAD;
+    descriptors::reserve_beside(plan.connections, others)?;
     let interruption = Interruption::by_signals().map_err(Failure::of("taking signals"))?;
     let mut progress = if destinations.is_json() {
         Progress::hidden(&plan)
@@ -48,7 +49,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     // Before anything is printed where the bar stood.
     drop(progress);
-    let outcome = outcome.map_err(Failure::of("running"))?;
+    let outcome = outcome.map_err(|error| Failure::Run(error.to_string()))?;
     destinations.write(&Record::new(destinations.title(), &plan, &outcome))?;
     match outcome.aborted {
         Some(reason) if outcome.is_interrupted => {

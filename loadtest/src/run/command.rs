@@ -1,5 +1,7 @@
 //! The command line of `lanner-loadtest run`.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +10,16 @@ use bytes::Bytes;
 use super::mix::{Common, Mix, Share};
 use super::origin::{Origin, Place};
 use super::plan::{Client, Pace, Plan, TlsTerms, Version};
+use super::ports;
 use crate::arguments::{Arguments, Failure, Flag, Program};
 use crate::quantity::Rate;
 use crate::schedule::{self, Arrivals};
+
+/// Requests under way on all connections together. Each takes some two hundred bytes, a server's side of it more.
+const UNDER_WAY_MAX: usize = 1 << 22;
+
+/// Larger files are no list of URLs.
+const URLS_BYTES_MAX: usize = 64 << 20;
 
 /// Larger bodies are not kept in memory for sending.
 const BODY_BYTES_MAX: usize = 1 << 30;
@@ -212,7 +221,8 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     };
     let method = arguments.text("method").unwrap_or(default);
     let shares = match arguments.text("urls") {
-        Some(path) => Share::read_file(&read_text(path)?, &origin, method)?,
+        Some(path) => Share::read_file(&read_text(path)?, &origin, method)
+            .map_err(|failure| Failure::Usage(format!("--urls {path}: {failure}")))?,
         None => vec![Share {
             weight: 1,
             method: method.to_owned(),
@@ -225,7 +235,7 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let mix = Mix::new(&origin, &shares, &common);
     let mix = mix.map_err(|error| Failure::Usage(error.to_string()))?;
     let place = match arguments.text("unix-socket") {
-        Some(path) => Place::Unix(PathBuf::from(path)),
+        Some(path) => Place::unix(path)?,
         None => {
             let resolved = origin.resolve();
             Place::Tcp(resolved.map_err(Failure::of(&format!("looking up {}", origin.host)))?)
@@ -251,10 +261,16 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         duration: arguments.value("duration")?,
         timeout: arguments.value("timeout")?,
     };
-    if plan.duration < Duration::from_millis(1) || plan.timeout < Duration::from_millis(1) {
-        let text = "--duration and --timeout are a millisecond at least";
-        return Err(Failure::Usage(text.to_owned()));
+    for (flag, time) in [("duration", plan.duration), ("timeout", plan.timeout)] {
+        if time < Duration::from_millis(1) {
+            let given = arguments.text(flag).unwrap_or_default();
+            let text = format!("--{flag} {given}: expected a millisecond at least");
+            return Err(Failure::Usage(text));
+        }
     }
+    judge_tls(&plan)?;
+    judge_depth(&plan)?;
+    ports::check(&plan.place, plan.connections)?;
     if plan.client == Client::H2Crate && !plan.mix.suits_h2_crate() {
         let text = "--client h2-crate: its crate does not send such a target, method or field";
         return Err(Failure::Usage(text.to_owned()));
@@ -263,6 +279,36 @@ pub fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         schedule::check(rate, plan.warm_up + plan.duration)?;
     }
     Ok(plan)
+}
+
+fn judge_tls(plan: &Plan) -> Result<(), Failure> {
+    let tls = &plan.tls;
+    let given = [
+        ("cacert", tls.authorities.is_some()),
+        ("resume", tls.resumes),
+        ("tls-suite", tls.suite.is_some()),
+        ("tls-group", tls.group.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) if !plan.origin.is_secure => Err(Failure::Usage(format!(
+            "--{flag} is for TLS: the URL begins with http://, not https://"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn judge_depth(plan: &Plan) -> Result<(), Failure> {
+    let (connections, depth) = (plan.connections, plan.version.depth());
+    if connections.saturating_mul(depth) <= UNDER_WAY_MAX {
+        return Ok(());
+    }
+    let flag = match plan.version {
+        Version::Http1 { .. } => "pipeline",
+        Version::Http2 { .. } => "streams",
+    };
+    Err(Failure::Usage(format!(
+        "--connections {connections} with --{flag} {depth}: at most {UNDER_WAY_MAX} requests are kept under way at once"
+    )))
 }
 
 fn read_version(arguments: &Arguments) -> Result<Version, Failure> {
@@ -323,13 +369,11 @@ fn read_body(arguments: &Arguments) -> Result<Bytes, Failure> {
     match (arguments.text("data"), counted) {
         (None, None) => Ok(Bytes::new()),
         (None, Some(bytes)) if bytes <= BODY_BYTES_MAX => Ok(Bytes::from(vec![b'x'; bytes])),
-        (None, Some(_)) => Err(Failure::Usage(format!(
-            "--data-bytes: at most {BODY_BYTES_MAX}, which is kept in memory"
+        (None, Some(bytes)) => Err(Failure::Usage(format!(
+            "--data-bytes {bytes}: at most {BODY_BYTES_MAX}, for it is kept in memory"
         ))),
         (Some(text), None) => match text.strip_prefix('@') {
-            Some(path) => std::fs::read(path)
-                .map(Bytes::from)
-                .map_err(Failure::of(path)),
+            Some(path) => read_file("data", path, BODY_BYTES_MAX).map(Bytes::from),
             None => Ok(Bytes::copy_from_slice(text.as_bytes())),
         },
         (Some(_), Some(_)) => Err(Failure::Usage(
@@ -339,7 +383,23 @@ fn read_body(arguments: &Arguments) -> Result<Bytes, Failure> {
 }
 
 fn read_text(path: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(Failure::of(path))
+    let bytes = read_file("urls", path, URLS_BYTES_MAX)?;
+    let text = String::from_utf8(bytes);
+    text.map_err(|error| Failure::Run(format!("--urls {path}: {error}")))
+}
+
+/// As much as may be kept in memory; a device or a pipe may have no end.
+fn read_file(flag: &str, path: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let file = File::open(path);
+    let read = file.and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Failure::Run(format!("--{flag} {path}: {error}")))?;
+    if bytes.len() > bytes_max {
+        let text =
+            format!("--{flag} {path}: at most {bytes_max} bytes, for they are kept in memory");
+        return Err(Failure::Usage(text));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -400,7 +460,52 @@ mod tests {
                 "http://127.0.0.1/ --data @/nowhere/at/all",
                 "/nowhere/at/all",
             ),
-            ("http://127.0.0.1/ --duration 0s", "millisecond"),
+            (
+                "http://127.0.0.1/ --duration 0s",
+                "--duration 0s: expected a millisecond",
+            ),
+            (
+                "http://127.0.0.1/ --duration 0",
+                "--duration 0: expected a time with its unit",
+            ),
+            (
+                "http://127.0.0.1/ --timeout 0s",
+                "--timeout 0s: expected a millisecond",
+            ),
+            (
+                "http://127.0.0.1/ --rate 0",
+                "--rate 0: expected a rate above 0",
+            ),
+            (
+                "http://127.0.0.1/ --connections 0",
+                "--connections 0: expected 1 to",
+            ),
+            (
+                "http://127.0.0.1/ --connections 70000",
+                "ports to connect from",
+            ),
+            (
+                "http://127.0.0.1/ --h2 --streams 65536",
+                "--streams 65536: expected 1 to 65535",
+            ),
+            (
+                "http://127.0.0.1/ --h2 --streams 60000 --connections 1000",
+                "--connections 1000 with --streams 60000: at most",
+            ),
+            ("http://127.0.0.1/ --resume", "--resume is for TLS"),
+            ("http://127.0.0.1/ --tls-suite x", "--tls-suite is for TLS"),
+            (
+                "http://127.0.0.1/ --urls /nowhere",
+                "--urls /nowhere: No such file",
+            ),
+            (
+                "http://127.0.0.1/ --urls /dev/zero",
+                "--urls /dev/zero: at most",
+            ),
+            (
+                "http://127.0.0.1/ --header a{b:c",
+                "--header: field `a{b` refused",
+            ),
             (
                 "http://127.0.0.1/ --rate 1000000/s --duration 1h",
                 "at most",

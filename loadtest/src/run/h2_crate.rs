@@ -32,6 +32,7 @@ use super::mix::Ask;
 use super::origin::Place;
 use super::outcome::Tally;
 use super::plan::{Plan, Version};
+use super::ports;
 use super::secure::{Terms, judge_protocol};
 use super::shared::Shared;
 use super::trouble::{CLOSED_UNANSWERED, Kind, NO_STREAM, QUEUE_FULL, Trouble, Waited};
@@ -195,7 +196,7 @@ impl Lane<'_> {
             false => Trouble::new(Kind::Connect, QUEUE_FULL),
         };
         let made = made.map_err(late)?;
-        let stream = made.map_err(|error| Trouble::new(Kind::Connect, error))?;
+        let stream = made.map_err(|error| Trouble::new(Kind::Connect, ports::explained(error)))?;
         Ok((stream, tried))
     }
 

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::lane::Handshake;
 use super::origin::Place;
+use super::ports;
 use super::secure::Secure;
 use super::speech::Speech;
 
@@ -93,7 +94,7 @@ impl Link {
         match socket.connect(&address) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(ports::explained(error)),
         }
         Ok(Self {
             socket,

@@ -40,10 +40,14 @@ impl Share {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let wrong = |why: &str| Failure::Usage(format!("line {}: {why}", index + 1));
+            let wrong = |why: &str| {
+                let line = line.escape_debug();
+                Failure::Usage(format!("line {}, `{line}`: {why}", index + 1))
+            };
             let mut words = line.split_whitespace();
             let weight = words.next().and_then(|word| word.parse().ok());
-            let weight = weight.ok_or_else(|| wrong("expected a weight, a whole number, first"))?;
+            let expected = "expected a weight first, a whole number up to 4294967295";
+            let weight = weight.ok_or_else(|| wrong(expected))?;
             let (first, second) = (words.next(), words.next());
             let (method, place) = match (first, second) {
                 (Some(place), None) => (method, place),
@@ -71,7 +75,7 @@ impl Share {
         }
         if shares.iter().all(|share| share.weight == 0) {
             return Err(Failure::Usage(
-                "nothing in the file has a weight".to_owned(),
+                "expected a line with a weight above 0, such as `1 /path`".to_owned(),
             ));
         }
         Ok(shares)
@@ -125,7 +129,7 @@ impl Mix {
         for (name, value) in &common.fields {
             fields
                 .append(name, value)
-                .map_err(|error| Unsendable(format!("{name}: {error}")))?;
+                .map_err(|error| Unsendable(format!("--header: {error}")))?;
         }
         if shares.is_empty() || shares.len() > SHARES_MAX {
             let text = format!("expected 1 to {SHARES_MAX} requests to choose from");
@@ -135,7 +139,9 @@ impl Mix {
             .iter()
             .map(|share| {
                 Ask::new(origin, share, &fields, common).map_err(|error| {
-                    Unsendable(format!("{} {}: {error}", share.method, share.target))
+                    let (method, target) = (&share.method, &share.target);
+                    let what = format!("{method} {target}");
+                    Unsendable(format!("{}: {error}", what.escape_debug()))
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -314,12 +320,17 @@ mod tests {
             ]
         );
         for (text, why) in [
-            ("/read", "line 1: expected a weight"),
-            ("\n1", "line 2: expected a path"),
+            ("/read", "line 1, `/read`: expected a weight"),
+            ("\n1", "line 2, `1`: expected a path"),
             ("1 GET /a b", "and no more"),
             ("1 https://a.test:8080/", "one scheme, host and port"),
-            ("0 /", "has a weight"),
-            ("# nothing", "has a weight"),
+            ("0 /", "a weight above 0"),
+            ("# nothing", "a weight above 0"),
+            ("1 /\n-1 /b", "line 2, `-1 /b`: expected a weight"),
+            ("5000000000 /", "up to 4294967295"),
+            ("1 a/b", "line 1, `1 a/b`: a/b: expected a URL"),
+            ("1 \u{1b}/", "`1 \\u{1b}/`"),
+            ("", "a weight above 0"),
         ] {
             let error = Share::read_file(text, &origin, "GET")
                 .unwrap_err()

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use socket2::SockAddr;
+
 use crate::arguments::Failure;
 
 /// How long one of several addresses may take to accept a connection.
@@ -17,6 +19,15 @@ pub enum Place {
     Tcp(SocketAddr),
     /// By the path of a unix socket.
     Unix(PathBuf),
+}
+
+impl Place {
+    /// A unix socket.
+    pub(super) fn unix(path: &str) -> Result<Self, Failure> {
+        let refused = |error| Failure::Usage(format!("--unix-socket {path}: {error}"));
+        SockAddr::unix(path).map_err(refused)?;
+        Ok(Self::Unix(PathBuf::from(path)))
+    }
 }
 
 /// Scheme, host and port of a URL (RFC 6454).

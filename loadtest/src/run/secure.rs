@@ -75,14 +75,14 @@ fn provider(terms: &TlsTerms) -> io::Result<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     if let Some(name) = &terms.suite {
         let suites = &mut provider.cipher_suites;
-        keep("cipher suite", name, suites, |suite| {
+        keep("tls-suite", name, suites, |suite| {
             // rustls has its own word for those of TLS 1.3.
             format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
         })?;
     }
     if let Some(name) = &terms.group {
         let groups = &mut provider.kx_groups;
-        keep("key exchange", name, groups, |group| {
+        keep("tls-group", name, groups, |group| {
             format!("{:?}", group.name())
         })?;
     } else {
@@ -94,7 +94,7 @@ fn provider(terms: &TlsTerms) -> io::Result<CryptoProvider> {
 }
 
 fn keep<T>(
-    kind: &str,
+    flag: &str,
     name: &str,
     offered: &mut Vec<T>,
     name_of: impl Fn(&T) -> String,
@@ -103,7 +103,7 @@ fn keep<T>(
     offered.retain(|one| name_of(one) == name);
     if offered.is_empty() {
         let names = names.join(", ");
-        let text = format!("there is no {kind} `{name}`; there are {names}");
+        let text = format!("--{flag} {name}: there is none of that name; there are {names}");
         return Err(io::Error::other(text));
     }
     Ok(())
@@ -114,7 +114,9 @@ fn name(origin: &Origin) -> io::Result<ServerName<'static>> {
 }
 
 fn roots(path: &Path) -> io::Result<RootCertStore> {
-    let named = |error: &dyn fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let named = |error: &dyn fmt::Display| {
+        io::Error::other(format!("--cacert {}: {error}", path.display()))
+    };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
         let certificate = certificate.map_err(|error| named(&error))?;
@@ -297,11 +299,11 @@ mod tests {
     #[test]
     fn what_there_is_not_is_told_with_what_there_is() {
         let error = offered("RC4", "").unwrap_err();
-        assert!(error.contains("no cipher suite `RC4`"), "{error}");
+        assert!(error.contains("--tls-suite RC4: there is none"), "{error}");
         assert!(error.contains("TLS_AES_256_GCM_SHA384"), "{error}");
         let error = offered("", "X448").unwrap_err();
         assert!(
-            error.contains("no key exchange `X448`; there are "),
+            error.contains("--tls-group X448: there is none of that name; there are "),
             "{error}"
         );
     }
