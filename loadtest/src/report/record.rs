@@ -52,6 +52,9 @@ pub struct Record {
     pub errors_by_kind: Vec<Met>,
     /// Requests under way at the end: neither answered nor failed.
     pub unfinished: u64,
+    /// Streams that the server allowed on a connection, where those are fewer than were asked for.
+    #[serde(default)]
+    pub streams_allowed: Option<usize>,
     /// From the start of a request, which an open loop has fixed beforehand, to the last byte of its answer.
     pub latency_ms: Option<Figures>,
     /// From the first packet to a connection.
@@ -199,6 +202,7 @@ impl Record {
             errors: tally.troubles.sum(),
             errors_by_kind: met(tally),
             unfinished: tally.unfinished,
+            streams_allowed: tally.streams_allowed,
             latency_ms: Figures::of(&tally.latency),
             connect_ms: Figures::of(&tally.connect),
             handshake_ms: Figures::of(&tally.handshake),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::readable::{Count, Millis, Plain, Seconds, Size};
-use super::record::{Asked, Figures, Record};
+use super::record::{Figures, Record};
 
 /// See the file's comment.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +77,11 @@ pub(super) fn asked(record: &Record) -> [String; 3] {
     }
     let warm_up = Seconds(record.warm_up_s);
     let _ = write!(how, " recorded after {warm_up} of warm-up");
-    [what, whom(asked), how]
+    [what, whom(record), how]
 }
 
-fn whom(asked: &Asked) -> String {
+fn whom(record: &Record) -> String {
+    let asked = &record.asked;
     let mut whom = format!("at {}: {}", asked.address, asked.version);
     if asked.tls {
         whom.push_str(if asked.resumes {
@@ -94,6 +95,9 @@ fn whom(asked: &Asked) -> String {
         whom.push_str(" at a time, one for each request");
     } else if asked.depth > 1 {
         let _ = write!(whom, " with {} requests under way on each", asked.depth);
+        if let Some(streams) = record.streams_allowed {
+            let _ = write!(whom, " (of which the server allows {streams})");
+        }
     }
     let _ = write!(whom, ", {}", plural(asked.threads, "thread"));
     whom

@@ -273,6 +273,7 @@ impl Lane<'_> {
             let trouble = match answer {
                 Ok(Ok(status)) => {
                     books.answered(start, now, status);
+                    books.note_streams(requests.current_max_send_streams());
                     session.answered.update(|count| count + 1);
                     self.shared.answered.store(true, Ordering::Relaxed);
                     continue;

@@ -161,6 +161,10 @@ impl<'a> Lane<'a> {
         if self.is_recording {
             self.note_in_vain();
         }
+        let speeches = open(&self.places);
+        if let Some(streams) = speeches.filter_map(Speech::narrowed).min() {
+            self.tally.allow_streams(streams);
+        }
         if self.interval.is_worth_telling(self.plan.pieces()) {
             self.tell_interval();
         }
@@ -173,12 +177,7 @@ impl<'a> Lane<'a> {
     }
 
     fn calls(&self) -> impl Iterator<Item = Call> {
-        let links = self.places.iter().filter_map(|place| place.link.as_ref());
-        let speeches = links.filter_map(|link| match &link.stage {
-            Stage::Open(speech) => Some(speech),
-            Stage::Dialling(_) | Stage::Handshaking(_) => None,
-        });
-        speeches.flat_map(Speech::calls)
+        open(&self.places).flat_map(Speech::calls)
     }
 
     fn recorded_from(&self) -> Moment {
@@ -355,6 +354,15 @@ impl<'a> Lane<'a> {
             }
         }
     }
+}
+
+/// What is said on the connections that are made.
+fn open(places: &[Place]) -> impl Iterator<Item = &Speech> {
+    let links = places.iter().filter_map(|place| place.link.as_ref());
+    links.filter_map(|link| match &link.stage {
+        Stage::Open(speech) => Some(speech),
+        Stage::Dialling(_) | Stage::Handshaking(_) => None,
+    })
 }
 
 /// The poller's name for a connection.

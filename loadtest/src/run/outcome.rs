@@ -31,6 +31,8 @@ pub struct Tally {
     pub troubles: Troubles,
     /// Requests that were under way when the time was over: neither answered nor failed.
     pub unfinished: u64,
+    /// Streams that some server allowed on a connection, where those are fewer than were asked for.
+    pub streams_allowed: Option<usize>,
     /// What was still waited for then, requests and connections, in the words that it is told in where nothing at all was answered.
     pub(super) in_vain: Troubles,
 }
@@ -51,6 +53,15 @@ impl Tally {
         self.troubles.merge(other.troubles);
         self.unfinished += other.unfinished;
         self.in_vain.merge(other.in_vain);
+        if let Some(streams) = other.streams_allowed {
+            self.allow_streams(streams);
+        }
+    }
+
+    /// A server allows fewer streams than are asked for.
+    pub(super) fn allow_streams(&mut self, streams: usize) {
+        let fewest = self.streams_allowed.unwrap_or(streams).min(streams);
+        self.streams_allowed = Some(fewest);
     }
 
     /// The time is over. Where nothing was answered in it, what was still waited for is no end like any other: it went wrong.

@@ -121,6 +121,14 @@ impl Speech {
         }
     }
 
+    /// How many calls the server lets be under way, where it has said that these are fewer than were asked for.
+    pub(super) fn narrowed(&self) -> Option<usize> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(http2) => http2.narrowed(),
+        }
+    }
+
     /// Looks at everything that came and was not consumed yet.
     #[inline]
     pub(super) fn hear(&mut self, turn: &mut Turn<'_>, input: &[u8], ears: &mut Ears) -> Heard {

@@ -1,5 +1,7 @@
 //! Every answer counts, once.
 
+use std::io::Write;
+
 use crate::canned;
 use crate::certificate;
 use crate::command::{assert_clean, load};
@@ -189,7 +191,7 @@ fn an_answer_that_comes_before_the_body_is_out_counts() {
 
 #[test]
 fn an_answer_behind_which_the_server_closes_counts_though_the_body_was_cut_off() {
-    use std::io::{Read, Write};
+    use std::io::Read;
     let address = canned::serve(|mut stream, _| {
         // A little of the body, the answer, and a reset for the rest of it.
         let mut some = [0; 1000];
@@ -206,4 +208,21 @@ fn an_answer_behind_which_the_server_closes_counts_though_the_body_was_cut_off()
         "{:?}",
         outcome.tally.troubles
     );
+}
+
+#[test]
+fn streams_that_the_server_does_not_allow_are_told() {
+    let address = canned::serve(|mut stream, _| {
+        drop(stream.write_all(&canned::streams_max(3)));
+        canned::answer_h2(stream, |id| Some(canned::h2_ok(id)));
+    });
+    for client in ["", "--client h2-crate"] {
+        for (streams, allowed) in [(20, Some(3)), (3, None)] {
+            let outcome = load(&format!(
+                "http://{address}/ --h2 {client} --streams {streams} --duration 300ms"
+            ));
+            assert!(outcome.tally.answers() > 0);
+            assert_eq!(outcome.tally.streams_allowed, allowed, "{client} {streams}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Books {
     interval: Interval,
     is_recording: bool,
     under_way: u64,
+    /// Asked for on each connection.
+    streams: usize,
     tally: Tally,
 }
 
@@ -47,6 +49,7 @@ impl Books {
             interval: Interval::new(0),
             is_recording: plan.warm_up.is_zero(),
             under_way: 0,
+            streams: plan.version.depth(),
             tally: Tally::default(),
         }
     }
@@ -96,6 +99,13 @@ impl Books {
     pub(super) fn failed(&mut self, trouble: &Trouble) {
         self.interval.troubles += 1;
         self.tally.troubles.add(trouble, 1);
+    }
+
+    /// The server allows so many streams on a connection.
+    pub(super) fn note_streams(&mut self, allowed: usize) {
+        if allowed < self.streams {
+            self.tally.allow_streams(allowed);
+        }
     }
 
     /// So often something is still waited for, and the time is over.

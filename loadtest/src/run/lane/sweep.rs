@@ -8,7 +8,7 @@ use std::time::Duration;
 use lanner_limits::Moment;
 use lanner_protocol::client::Turn;
 
-use super::{Lane, Stage};
+use super::{Lane, Speech, Stage, open};
 use crate::run::trouble::{Trouble, Troubles, Waited};
 
 /// Connections looked at in one go.
@@ -48,11 +48,7 @@ impl Lane<'_> {
 
     /// What some server said instead of letting a call be sent.
     fn silence(&self) -> Option<&'static str> {
-        let mut links = self.places.iter().filter_map(|place| place.link.as_ref());
-        links.find_map(|link| match &link.stage {
-            Stage::Open(speech) => speech.silence(),
-            Stage::Dialling(_) | Stage::Handshaking(_) => None,
-        })
+        open(&self.places).find_map(Speech::silence)
     }
 
     /// The time is over: notes what is still waited for.

@@ -167,6 +167,12 @@ impl Http2 {
         true
     }
 
+    /// As `Speech::narrowed`.
+    pub(super) fn narrowed(&self) -> Option<usize> {
+        let allowed = self.connection.streams_max();
+        (self.is_greeted && allowed < self.streams).then_some(allowed)
+    }
+
     /// As `Speech::silence`.
     pub(super) fn silence(&self) -> Option<&'static str> {
         if !self.is_greeted {
