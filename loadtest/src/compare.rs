@@ -53,6 +53,7 @@ mod ours;
 mod process_tree;
 mod recipe;
 mod round;
+mod said;
 mod scenario;
 mod scripts;
 mod server;
@@ -147,14 +148,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         // What went wrong with one scenario need not with the next.
         match measure(word, *scenario, &plan, &recipes, &mut document) {
             Ok(None) => {}
-            Ok(Some(reason)) => {
-                failure.get_or_insert(reason);
+            Ok(Some(wrong)) => {
+                failure.get_or_insert(wrong);
             }
-            Err(reason) => {
-                let text = format!("FAILED: {reason}\n");
+            Err(wrong) => {
+                let text = format!("FAILED: {}\n", measured::reason(&wrong));
                 plan.tell(&format!("\n### {word}\n\n{text}"));
                 document.sections.push((word.clone(), text));
-                failure.get_or_insert(reason);
+                failure.get_or_insert(wrong);
             }
         }
         document.write(&plan, &recipes)?;
@@ -311,7 +312,7 @@ fn without_refusals(
     let mut starting = Vec::new();
     for mut recipe in recipes {
         for demand in &demands {
-            if let Some(reason) = Server::refusal(&recipe, plan, *demand)? {
+            if let Some(reason) = Server::refusal(&recipe, plan, *demand) {
                 recipe.refuse(*demand, reason);
             }
         }

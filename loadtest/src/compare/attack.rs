@@ -51,6 +51,12 @@ pub(crate) fn measure(plan: &Plan, recipes: &[Recipe], part: Part) -> Result<Mea
         plan.attack_time.as_secs_f64(),
         WARM_UP.as_secs_f64(),
     ));
+    if part == Part::Body {
+        table.note(
+            "The slow bodies go to /echo. A server that answers at once, as one does that has no such path, is not under attack."
+                .to_owned(),
+        );
+    }
     let [servers, clients] = Steal::read(cores).percent_since(steal);
     table.note(format!(
         "Stolen meanwhile: {servers:.1} % of the servers' core, {clients:.1} % of the clients'."

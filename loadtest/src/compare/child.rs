@@ -15,6 +15,9 @@ use super::process_tree;
 /// How often a child is looked at while we wait for it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// What is read of a child's words, far more than any generator's report; the rest is thrown away.
+const WORDS_BYTES_MAX: u64 = 64 << 20;
+
 /// How long a child may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -76,8 +79,12 @@ impl Pinned {
         let out = self.child.stdout.take();
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
-            out.map_or(Ok(0), |mut out| out.read_to_string(&mut text))
-                .map(|_| text)
+            if let Some(out) = out {
+                let mut out = out.take(WORDS_BYTES_MAX);
+                out.read_to_string(&mut text)?;
+                io::copy(&mut out.into_inner(), &mut io::sink())?;
+            }
+            Ok::<_, io::Error>(text)
         });
         let ended = self.wait(within).map_err(Failure::of(&self.name))?;
         let Some((status, cpu_seconds)) = ended else {

@@ -63,8 +63,11 @@ impl Document {
                  below each table tell. Rates and latencies of those rounds say little.\n"
             )?;
         }
-        out.write_str("\n## Ratios\n")?;
-        for (name, table) in summary::shares(recipes, &self.columns) {
+        let shares = summary::shares(recipes, &self.columns);
+        if !shares.is_empty() {
+            out.write_str("\n## Ratios\n")?;
+        }
+        for (name, table) in shares {
             write!(
                 out,
                 "\n### What {name} costs, as a share of what others do\n\n{table}"

@@ -123,9 +123,12 @@ impl Engine {
                 plan.warm_up()
             ),
             Self::Wrk => "knows no warm-up and sends for as much longer; it counts the time in which it connects as part of the \
-                          load's, but not as any request's latency; where an answer took more than twice the mean it adds the latencies of requests that it takes to have been held \
-                          up meanwhile, so its mean, p50 and p99 are of more than it sent, and rate x mean may be more than its \
-                          connections; of pipelined requests it tells no latencies, only of whole batches, which are left out here"
+                          load's, but not as any request's latency; nor does it count as such what lies between an answer and \
+                          the next request on that connection, which it writes a turn of its loop later, so rate x mean falls \
+                          short of its connections, and its p50 of another generator's; where an answer took more than twice \
+                          the mean it adds the latencies of requests that it takes to have been held up meanwhile, so rate x \
+                          mean may be more than its connections, too; of pipelined requests it tells no latencies, only of \
+                          whole batches, which are left out here"
                 .to_owned(),
             Self::H2load => "is not asked for a warm-up, behind which it would not tell what it sent, and sends for as much longer; \
                              it counts the time in which it connects as part of the load's; it tells the mean latency and no \

@@ -16,6 +16,9 @@ use super::{Plan, h2load, handshakes, ours, wrk};
 /// How much longer than asked for one may take: opening thousands of connections counts as extra.
 const SLACK: Duration = Duration::from_secs(30);
 
+/// What is shown of a report that nobody understands.
+const STRANGE_CHARS_MAX: usize = 4000;
+
 /// What a generator tells of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
@@ -100,8 +103,10 @@ pub(crate) fn run(
     let ending = process.ending(target.whole() + SLACK)?;
     let lasted = start.elapsed().as_secs_f64();
     let text = &ending.text;
-    let outcome = parse(text, target.shape)
-        .ok_or_else(|| Failure::Run(format!("{engine} printed something new:\n{text}")))?;
+    let outcome = parse(text, target.shape).ok_or_else(|| {
+        let start: String = text.chars().take(STRANGE_CHARS_MAX).collect();
+        Failure::Run(format!("{engine} printed something new:\n{start}"))
+    })?;
     Ok(Sent {
         outcome,
         cpu_seconds: ending.cpu_seconds,

@@ -1,6 +1,5 @@
 //! A server that runs: how one knows that it answers, and how it is stopped.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -17,6 +16,7 @@ use super::configuration::Place;
 use super::curl;
 use super::directory::Directory;
 use super::recipe::Recipe;
+use super::said::Said;
 use super::wire::{Demand, Wire};
 
 /// How long a server may take to answer its first request.
@@ -26,15 +26,17 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const HTTP1: &str = "HTTP/1.1 200 ";
 const HTTP2: &str = "HTTP/2 200 ";
 
-/// How long one answer may take.
+/// How long one answer may take, and how long it may be: the right one has some two hundred bytes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// A server that answers. Ends when dropped, its directory with it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Before `directory`: fields are dropped in order, and the process must end before its files go.
+    /// Before its directory: fields are dropped in order, and the process must end before its files go.
     process: Pinned,
-    directory: Directory,
+    said: Said,
+    _directory: Directory,
     pub(crate) address: SocketAddr,
     /// Where it listens instead.
     socket: Option<PathBuf>,
@@ -78,24 +80,21 @@ impl Server {
         };
         let mut command = recipe.command(plan.server_core, &place)?;
         let socket = demand.on_unix.then(|| place.socket());
-        let log = directory.path().join("log");
-        let log_file = fs::File::create(&log).map_err(Failure::of("a server's log"))?;
-        let log_file_too = log_file
-            .try_clone()
-            .map_err(Failure::of("a server's log"))?;
-        command.stdout(log_file).stderr(log_file_too);
+        let said = Said::by(&mut command).map_err(Failure::of("listening to a server"))?;
+        let process = Pinned::start(&recipe.name, &mut command)?;
+        // What it prints to is then held open by nobody else.
+        drop(command);
         let mut server = Self {
-            process: Pinned::start(&recipe.name, &mut command)?,
-            directory,
+            process,
+            said,
+            _directory: directory,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             socket,
         };
         match server.wait_until_it_answers(plan, demand) {
             Ok(()) => {}
             Err(reason) => {
-                let log = server.directory.path().join("log");
-                let said = fs::read_to_string(log).unwrap_or_default();
-                let text = format!("{}: {reason}\n{}", recipe.name, said.trim());
+                let text = format!("{}: {reason}\n{}", recipe.name, server.said.last());
                 let ended = server.process.child.try_wait().ok().flatten();
                 return Err(match ended.and_then(|status| status.code()) {
                     Some(1 | 2) => NoServer::Refused(text),
@@ -112,22 +111,18 @@ impl Server {
         }
     }
 
-    /// Why a server refuses to start here, or to do what is demanded, if it is one that may.
-    pub(crate) fn refusal(
-        recipe: &Recipe,
-        plan: &Plan,
-        demand: Demand,
-    ) -> Result<Option<String>, Failure> {
+    /// Why a server refuses to start here, or to do what is demanded, if it is one that may. What else goes wrong is told where
+    /// it is measured.
+    pub(crate) fn refusal(recipe: &Recipe, plan: &Plan, demand: Demand) -> Option<String> {
         if !recipe.may_refuse(demand) {
-            return Ok(None);
+            return None;
         }
         match Self::start(recipe, plan, demand) {
-            Ok(_) => Ok(None),
             Err(NoServer::Refused(text)) => {
                 let last = text.lines().last().unwrap_or_default();
-                Ok(Some(last.to_owned()))
+                Some(last.to_owned())
             }
-            Err(NoServer::Failed(failure)) => Err(failure),
+            Ok(_) | Err(NoServer::Failed(_)) => None,
         }
     }
 
@@ -146,12 +141,8 @@ impl Server {
         let Ok(Some(status)) = self.process.child.try_wait() else {
             return Ok(());
         };
-        let log = self.directory.path().join("log");
-        let said = fs::read_to_string(log).unwrap_or_default();
-        let text = format!(
-            "{name} ended under the load, with {status}\n{}",
-            said.trim()
-        );
+        let said = self.said.last();
+        let text = format!("{name} ended under the load, with {status}\n{said}");
         Err(Failure::Run(text.trim_end().to_owned()))
     }
 
@@ -269,18 +260,24 @@ fn check_answers(mut stream: impl Read + Write, address: SocketAddr) -> Result<(
             .write_all(requests.as_bytes())
             .map_err(|error| error.to_string())?;
         let mut text = String::new();
+        let until = Instant::now() + ANSWER_TIMEOUT;
         while text.matches("Hello, World!").count() < answers {
             let mut bytes = [0; 4096];
-            match stream.read(&mut bytes) {
+            let error = match stream.read(&mut bytes) {
                 Ok(0) => return Err(format!("the connection ended after {text:?}")),
-                Ok(count) => text.push_str(&String::from_utf8_lossy(&bytes[..count])),
-                Err(error) => {
-                    let within = format!("within {} s", ANSWER_TIMEOUT.as_secs());
-                    return Err(format!(
-                        "expected 200 and `Hello, World!` {within}, not {text:?} ({error})"
-                    ));
+                Ok(count) => {
+                    text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+                    match text.len() <= ANSWER_BYTES_MAX && Instant::now() < until {
+                        true => continue,
+                        false => "and it goes on".to_owned(),
+                    }
                 }
-            }
+                Err(error) => error.to_string(),
+            };
+            let within = ANSWER_TIMEOUT.as_secs();
+            return Err(format!(
+                "expected 200 and `Hello, World!` within {within} s, not {text:?} ({error})"
+            ));
         }
         for answer in text.split_inclusive("Hello, World!") {
             check_answer(answer, HTTP1)?;
@@ -296,7 +293,8 @@ fn check_close(mut stream: impl Read + Write, address: SocketAddr) -> Result<(),
     stream
         .write_all(request.as_bytes())
         .map_err(|error| error.to_string())?;
-    if let Err(error) = stream.read_to_string(&mut text) {
+    let mut answer = stream.take(ANSWER_BYTES_MAX as u64);
+    if let Err(error) = answer.read_to_string(&mut text) {
         let within = ANSWER_TIMEOUT.as_secs();
         return Err(format!(
             "the connection did not end within {within} s after {text:?} ({error})"
@@ -361,6 +359,23 @@ mod tests {
             let (stream, address) = server(answer, keeps);
             assert!(check_close(stream, address).is_err(), "{answer} {keeps}");
         }
+    }
+
+    #[test]
+    fn an_answer_without_end_is_not_read_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                while stream.write_all(&[b'y'; 4096]).is_ok() {}
+            }
+        });
+        let open = || Link::open(address, None).unwrap();
+        let error = check_answers(open(), address).unwrap_err();
+        assert!(error.contains("and it goes on"), "{}", error.len());
+        let error = check_close(open(), address).unwrap_err();
+        assert!(error.contains("no head in"), "{}", error.len());
     }
 
     #[test]

@@ -158,8 +158,8 @@ Transfer/sec:     15.40MB
                 address: "127.0.0.1:80".parse().unwrap(),
                 socket: None,
                 shape,
-                warm_up: Duration::ZERO,
-                time: Duration::from_secs(5),
+                warm_up: Duration::from_secs(1),
+                time: Duration::from_secs(4),
                 scripts: &scripts,
             };
             let command = arguments(&target, 1);
