@@ -131,8 +131,9 @@ impl Engine {
                           whole batches, which are left out here"
                 .to_owned(),
             Self::H2load => "is not asked for a warm-up, behind which it would not tell what it sent, and sends for as much longer; \
-                             it counts the time in which it connects as part of the load's; it tells the mean latency and no \
-                             percentiles"
+                             it counts the time in which it connects as part of the load's; over HTTP/2 a latency begins when the \
+                             request's frame is written, a turn of its loop after the answer that made room for it, so rate x mean \
+                             falls short of its streams; it tells the mean latency and no percentiles"
                 .to_owned(),
             Self::Handshakes => "tells no latencies".to_owned(),
         }
