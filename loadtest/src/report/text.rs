@@ -55,7 +55,8 @@ pub(super) fn asked(record: &Record) -> [String; 3] {
     let asked = &record.asked;
     let mut what = format!("{} {}", asked.method, asked.url);
     if asked.requests > 1 {
-        let _ = write!(what, " and {} other requests", asked.requests - 1);
+        let others = plural(asked.requests - 1, "other request");
+        let _ = write!(what, " and {others}");
     }
     if asked.body_bytes > 0 {
         let _ = write!(what, ", {} up with each", Size(asked.body_bytes as f64));
