@@ -20,6 +20,7 @@ pub mod held;
 pub mod honest;
 pub mod idle;
 pub mod latency;
+mod offer;
 pub mod opening;
 pub mod poller;
 pub mod quantity;

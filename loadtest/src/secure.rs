@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption, Tls12Resumption};
-use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::TLS13;
@@ -20,6 +19,11 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind,
     SignatureScheme,
 };
+
+use crate::offer::offer;
+
+/// The only cipher suite.
+const SUITE: &str = "TLS_AES_128_GCM_SHA256";
 
 /// How long a server may take for anything.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,12 +89,7 @@ impl Client {
     pub fn new(address: SocketAddr, wishes: &Wishes<'_>) -> io::Result<Self> {
         let certificate =
             CertificateDer::from_pem_file(wishes.certificate).map_err(io::Error::other)?;
-        let mut provider = default_provider();
-        provider.cipher_suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
-        provider.kx_groups = vec![match wishes.group {
-            Group::X25519 => kx_group::X25519,
-            Group::X25519MlKem768 => kx_group::X25519MLKEM768,
-        }];
+        let provider = offer(Some(SUITE), Some(&wishes.group.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(io::Error::other)?

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::kx_group;
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -16,8 +15,9 @@ use rustls::{
 };
 
 use super::origin::Origin;
-use super::plan::{Plan, TlsTerms, Version};
+use super::plan::{Plan, Version};
 use super::trouble::{Kind, Trouble};
+use crate::offer::offer;
 
 /// How every connection of a run begins TLS.
 #[derive(Clone, Debug)]
@@ -30,7 +30,8 @@ pub(super) struct Terms {
 impl Terms {
     /// Fails where the authorities cannot be read.
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
-        let provider = Arc::new(provider(&plan.tls)?);
+        let (suite, group) = (plan.tls.suite.as_deref(), plan.tls.group.as_deref());
+        let provider = Arc::new(offer(suite, group)?);
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
@@ -68,45 +69,6 @@ impl Terms {
             protocol: self.protocol,
         })
     }
-}
-
-/// What is offered, narrowed down to what was asked for: servers choose differently, and what they choose costs differently.
-fn provider(terms: &TlsTerms) -> io::Result<CryptoProvider> {
-    let mut provider = aws_lc_rs::default_provider();
-    if let Some(name) = &terms.suite {
-        let suites = &mut provider.cipher_suites;
-        keep("tls-suite", name, suites, |suite| {
-            // rustls has its own word for those of TLS 1.3.
-            format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
-        })?;
-    }
-    if let Some(name) = &terms.group {
-        let groups = &mut provider.kx_groups;
-        keep("tls-group", name, groups, |group| {
-            format!("{:?}", group.name())
-        })?;
-    } else {
-        // Said here, for what is preferred depends on who else in the build uses rustls: what browsers and curl have without
-        // post-quantum arithmetic, which costs more than the rest of a handshake.
-        provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
-    }
-    Ok(provider)
-}
-
-fn keep<T>(
-    flag: &str,
-    name: &str,
-    offered: &mut Vec<T>,
-    name_of: impl Fn(&T) -> String,
-) -> io::Result<()> {
-    let names: Vec<String> = offered.iter().map(&name_of).collect();
-    offered.retain(|one| name_of(one) == name);
-    if offered.is_empty() {
-        let names = names.join(", ");
-        let text = format!("--{flag} {name}: there is none of that name; there are {names}");
-        return Err(io::Error::other(text));
-    }
-    Ok(())
 }
 
 fn name(origin: &Origin) -> io::Result<ServerName<'static>> {
@@ -267,44 +229,5 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn offered(suite: &str, group: &str) -> Result<(usize, usize), String> {
-        let name = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-        let terms = TlsTerms {
-            suite: name(suite),
-            group: name(group),
-            ..TlsTerms::default()
-        };
-        let provider = provider(&terms).map_err(|error| error.to_string())?;
-        Ok((provider.cipher_suites.len(), provider.kx_groups.len()))
-    }
-
-    #[test]
-    fn what_is_offered_is_what_was_asked_for() {
-        let (suites, groups) = offered("", "").unwrap();
-        assert!(suites > 3 && groups > 2);
-        let suite = "TLS_AES_128_GCM_SHA256";
-        assert_eq!(offered(suite, ""), Ok((1, groups)));
-        assert_eq!(offered("", "X25519"), Ok((suites, 1)));
-        assert_eq!(offered(suite, "X25519MLKEM768"), Ok((1, 1)));
-    }
-
-    #[test]
-    fn what_there_is_not_is_told_with_what_there_is() {
-        let error = offered("RC4", "").unwrap_err();
-        assert!(error.contains("--tls-suite RC4: there is none"), "{error}");
-        assert!(error.contains("TLS_AES_256_GCM_SHA384"), "{error}");
-        let error = offered("", "X448").unwrap_err();
-        assert!(
-            error.contains("--tls-group X448: there is none of that name; there are "),
-            "{error}"
-        );
     }
 }
