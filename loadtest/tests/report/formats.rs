@@ -56,6 +56,14 @@ fn json_is_one_line_with_every_figure_and_is_read_back() {
 
     let record = Record::read(&ended.out).unwrap();
     assert_eq!(record.json() + "\n", ended.out);
+    // Runs of before these were told are drawn beside new ones.
+    let mut older = ended.out.clone();
+    for name in ["\"interrupted\":false,", "\"streams_allowed\":null,"] {
+        assert!(older.contains(name), "{older}");
+        older = older.replace(name, "");
+    }
+    let older = Record::read(&older).unwrap();
+    assert_eq!(older.json(), record.json());
 }
 
 #[test]

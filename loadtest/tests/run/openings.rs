@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanner_loadtest::opening::OPENING_MAX;
-use lanner_loadtest::run::Kind;
+use lanner_loadtest::run::{Interruption, Kind};
 
 use crate::canned;
-use crate::command::{assert_clean, load, met};
+use crate::command::{load, load_until, met};
 use crate::serving::Serving;
 
 const CLIENTS: [&str; 3] = ["", "--h2", "--h2 --client h2-crate"];
@@ -43,15 +43,21 @@ fn no_more_are_under_way_than_a_backlog_holds_on_however_many_threads() {
 
 #[test]
 fn every_connection_is_made_and_measured_once() {
-    for serving in [Serving::plain(), Serving::secure()] {
+    for start in [Serving::plain, Serving::secure] {
         for client in CLIENTS {
+            // Of its own, for one that was loaded before may still be at work on what was under way then.
+            let serving = start();
+            let interruption = Interruption::default();
+            serving.interrupt_at(300, &interruption);
             let words = format!(
                 "{} {client} --connections 300 --threads 2",
                 serving.url("/")
             );
-            let outcome = load(&format!("{words} --duration 2s"));
-            assert_clean(&outcome);
+            let words = format!("{words} --duration 1h --timeout 10m");
+            let outcome = load_until(&words, &interruption);
+            assert!(outcome.is_interrupted);
             let tally = &outcome.tally;
+            assert_eq!(tally.troubles.sum(), 0, "{:?}", tally.troubles);
             assert_eq!(tally.connect.count(), 300, "{words}");
             let handshakes = if words.contains("https") { 300 } else { 0 };
             assert_eq!(tally.handshake.count(), handshakes, "{words}");
@@ -60,15 +66,24 @@ fn every_connection_is_made_and_measured_once() {
 }
 
 #[test]
-fn connections_that_come_and_go_let_the_others_be_made() {
+fn connections_that_come_and_go_are_made_again_and_again() {
     let serving = Serving::secure();
-    // Each is made again for each of its requests: more than half are under way at any time.
-    let outcome = load(&format!(
-        "{} --close --connections 200 --threads 1 --duration 1s",
-        serving.url("/")
-    ));
-    assert_clean(&outcome);
+    let interruption = Interruption::default();
+    serving.interrupt_at(400, &interruption);
+    // More than may be under way, and each of them is for one request.
+    let outcome = load_until(
+        &format!(
+            "{} --close --connections 200 --duration 1h --timeout 10m",
+            serving.url("/")
+        ),
+        &interruption,
+    );
     let tally = &outcome.tally;
-    assert!(tally.answers() > 200, "{}", tally.answers());
-    assert!(tally.handshake.count() >= tally.answers());
+    assert_eq!(tally.troubles.sum(), 0, "{:?}", tally.troubles);
+    assert!(
+        tally.handshake.count() >= 400,
+        "{}",
+        tally.handshake.count()
+    );
+    assert!(tally.connect.count() >= tally.handshake.count());
 }

@@ -1,10 +1,12 @@
 //! A lanner that counts what it is asked.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use lanner::{Error, Request, Response, Server};
+use lanner_loadtest::run::Interruption;
 
 use crate::certificate::Identity;
 
@@ -20,6 +22,30 @@ pub(crate) struct Asked {
     pub(crate) posts: AtomicU64,
     /// Requests for the host `named.test`.
     pub(crate) named: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+/// Connections on which something was asked, and what is to end when there are enough.
+#[derive(Debug, Default)]
+struct Seen {
+    connections: HashSet<u64>,
+    awaited: Option<(usize, Interruption)>,
+}
+
+impl Asked {
+    fn see(&self, connection: u64) {
+        let mut seen = self.seen.lock().unwrap();
+        let Seen {
+            connections,
+            awaited,
+        } = &mut *seen;
+        if let Some((count, interruption)) = awaited {
+            connections.insert(connection);
+            if connections.len() >= *count {
+                interruption.interrupt();
+            }
+        }
+    }
 }
 
 /// See the file's comment.
@@ -90,6 +116,14 @@ impl Serving {
         self.directory.join("socket")
     }
 
+    /// Interrupts a run when something was asked on so many connections, counted from here.
+    pub(crate) fn interrupt_at(&self, connections: usize, interruption: &Interruption) {
+        *self.asked.seen.lock().unwrap() = Seen {
+            connections: HashSet::new(),
+            awaited: Some((connections, interruption.clone())),
+        };
+    }
+
     pub(crate) fn asked(&self, what: fn(&Asked) -> &AtomicU64) -> u64 {
         what(&self.asked).load(Ordering::SeqCst)
     }
@@ -112,6 +146,7 @@ impl Drop for Serving {
 async fn answer(mut request: Request, asked: Arc<Asked>) -> Result<Response, Error> {
     let one = |counter: &AtomicU64| counter.fetch_add(1, Ordering::SeqCst);
     one(&asked.requests);
+    asked.see(request.connection().id);
     if request.field("x-token") == Some(b"7") {
         one(&asked.tokens);
     }

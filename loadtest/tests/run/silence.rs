@@ -107,9 +107,16 @@ fn nothing_in_tls() {
     }
     // Here TLS is agreed on, and then there is nothing.
     let address = canned::serve_secure(&Identity::for_localhost());
-    let words = format!("https://{address}/");
-    let whys = ["no answer within 100ms", "no answer by the end of the run"];
-    unanswered(&words, Kind::TimedOut, whys);
+    let words = format!("https://{address}/ --timeout 700ms --duration 3s");
+    judge(
+        &words,
+        &load(&words),
+        Kind::TimedOut,
+        "no answer within 700ms",
+    );
+    let words = format!("https://{address}/ --timeout 60s --duration 2s");
+    let why = "no answer by the end of the run";
+    judge(&words, &load(&words), Kind::TimedOut, why);
 }
 
 /// The server says by `interim` that an answer will come, once for each request.

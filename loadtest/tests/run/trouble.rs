@@ -259,7 +259,7 @@ fn one_late_stream_is_given_up_and_the_others_go_on() {
     for client in H2 {
         connections.store(0, Ordering::SeqCst);
         let outcome = load(&format!(
-            "http://{address}/ {client} --streams 4 --connections 1 --timeout 100ms --duration 600ms"
+            "http://{address}/ {client} --streams 4 --connections 1 --timeout 700ms --duration 2s"
         ));
         assert_only(&outcome, Kind::TimedOut);
         assert_eq!(outcome.tally.troubles.sum(), 1);
