@@ -104,7 +104,7 @@ pub const PROGRAM: Program = Program {
             "pipeline",
             "N",
             Some("1"),
-            "With HTTP/1.1: requests under way on each connection.",
+            "With HTTP/1.1: requests sent together on each connection, the next when all of them are answered.",
         ),
         switch(
             "close",

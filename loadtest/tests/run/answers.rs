@@ -1,6 +1,9 @@
 //! Every answer counts, once.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::canned;
 use crate::certificate;
@@ -225,4 +228,43 @@ fn streams_that_the_server_does_not_allow_are_told() {
             assert_eq!(outcome.tally.streams_allowed, allowed, "{client} {streams}");
         }
     }
+}
+
+#[test]
+fn requests_of_a_pipeline_go_together_when_all_before_them_are_answered() {
+    const TOGETHER: usize = 3;
+    let (batches, early) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let told = (batches.clone(), early.clone());
+    let address = canned::serve(move |mut stream, _| {
+        let mut buffer = [0; 4096];
+        loop {
+            let mut asked = String::new();
+            stream.set_read_timeout(None).unwrap();
+            while asked.matches("\r\n\r\n").count() < TOGETHER {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => asked.push_str(&String::from_utf8_lossy(&buffer[..count])),
+                }
+            }
+            told.0.fetch_add(1, Ordering::SeqCst);
+            stream.write_all(canned::ANSWER).unwrap();
+            // Long enough for whoever would send one for it.
+            stream
+                .set_read_timeout(Some(Duration::from_millis(20)))
+                .unwrap();
+            if stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+                told.1.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            stream
+                .write_all(&canned::ANSWER.repeat(TOGETHER - 1))
+                .unwrap();
+        }
+    });
+    let outcome = load(&format!(
+        "http://{address}/ --connections 1 --pipeline {TOGETHER} --duration 400ms"
+    ));
+    assert!(outcome.tally.answers() > 0);
+    assert_eq!(early.load(Ordering::SeqCst), 0);
+    assert!(batches.load(Ordering::SeqCst) > 1);
 }

@@ -14,6 +14,10 @@ pub(in crate::run) struct Http1 {
     pub(super) connection: Connection,
     calls: VecDeque<Call>,
     pipeline: usize,
+    /// As many are under way as may be, and the next are sent together when all of them are answered, as wrk does it: refilled
+    /// one by one, a server that answers one by one costs the generator a write for each request (1.5 times wrk's CPU time
+    /// beside nginx).
+    is_full: bool,
     /// Of the answer whose body comes.
     status: u16,
     /// An interim answer came, and no other behind it.
@@ -26,6 +30,7 @@ impl Http1 {
             connection: Connection::new(limits.clone()),
             calls: VecDeque::new(),
             pipeline,
+            is_full: false,
             status: 0,
             is_announced: false,
         }
@@ -33,7 +38,7 @@ impl Http1 {
 
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.calls.len() < self.pipeline && self.connection.may_request()
+        !self.is_full && self.connection.may_request()
     }
 
     #[inline]
@@ -46,6 +51,7 @@ impl Http1 {
         let sent = self.connection.send_prepared(turn, &ask.http1);
         sent.map_err(|error| Trouble::new(Kind::Protocol, error))?;
         self.calls.push_back(call);
+        self.is_full = self.calls.len() >= self.pipeline;
         Ok(())
     }
 
@@ -82,6 +88,7 @@ impl Http1 {
             if is_last && let Some(call) = self.calls.pop_front() {
                 let status = self.status;
                 ears.news.push(News::Answered { call, status });
+                self.is_full &= !self.calls.is_empty();
             }
         };
         Heard {
