@@ -22,10 +22,13 @@ pub fn reserve_beside(connections: usize, others: usize) -> Result<(), Failure> 
     }
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         let maximum = limit.maximum.unwrap_or_default();
+        let left = maximum.saturating_sub(needed - connections as u64);
+        let remedy = match left {
+            0 => "raise it, or use fewer threads".to_owned(),
+            left => format!("raise it, or ask for {left} at most"),
+        };
         return Err(Failure::Run(format!(
-            "{connections} connections need {needed} file descriptors, and `ulimit -Hn` allows {maximum}: raise it, or ask for {} \
-             at most",
-            maximum.saturating_sub(needed - connections as u64)
+            "{connections} connections need {needed} file descriptors, and `ulimit -Hn` allows {maximum}: {remedy}"
         )));
     }
     let raised = Rlimit {
@@ -51,5 +54,8 @@ mod tests {
         }
         let error = reserve(usize::MAX / 2).unwrap_err().to_string();
         assert!(error.contains("ulimit -Hn"), "{error}");
+        assert!(error.contains("raise it, or ask for "), "{error}");
+        let error = reserve_beside(1, usize::MAX / 2).unwrap_err().to_string();
+        assert!(error.contains("fewer threads"), "{error}");
     }
 }
