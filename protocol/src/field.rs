@@ -180,6 +180,7 @@ impl<'a> FieldLine<'a> {
     }
 
     /// Any well-formed line.
+    #[inline(never)]
     fn split_off_any(text: &'a [u8], strict: bool) -> Option<FieldLine<'a>> {
         let (name, rest) = split_token(text);
         let value = trim_ows_start(rest.strip_prefix(b":")?);

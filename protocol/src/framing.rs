@@ -56,7 +56,6 @@ impl<'a> BodyFields<'a> {
     }
 
     /// Takes note of one Transfer-Encoding line.
-    #[inline]
     pub fn transfer_encoding(&mut self, value: &[u8]) {
         let codings = self.transfer_encoding.get_or_insert_default();
         for element in list_with_empty(value) {

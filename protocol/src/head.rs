@@ -17,7 +17,7 @@ pub use crate::target::{Scheme, Target, TargetForm};
 
 use crate::field::{FieldLine, is_named, list, strip_line_end};
 use crate::framing::BodyFields;
-use crate::host::Authority;
+use crate::host::{self, Authority};
 use crate::misbehaviour::Misbehaviour;
 use crate::refusal::Refusal;
 use crate::span::Span;
@@ -137,8 +137,14 @@ impl Head {
         self.version = line.version;
         self.method = line.method;
         self.method_span = Span::of(bytes, line.method_token);
-        self.target
-            .parse(bytes, line.target, self.method, limits.path_policy)?;
+        match line.plain_path {
+            Some(len) if line.target[0] == b'/' && self.method != Method::Connect => {
+                self.target.take_plain(bytes, line.target, len)
+            }
+            _ => self
+                .target
+                .parse(bytes, line.target, self.method, limits.path_policy)?,
+        }
         if self.method == Method::Connect {
             return Err(Misbehaviour::ConnectUnsupported.into());
         }
@@ -170,7 +176,25 @@ impl Head {
     }
 
     /// RFC 9112 section 3.2 and 3.3: who is meant.
+    #[inline]
     fn take_host(
+        &mut self,
+        bytes: &[u8],
+        said: &Said<'_>,
+        limits: &Limits,
+    ) -> Result<(), Misbehaviour> {
+        if let (Some(text), None, false) = (said.host, self.target.scheme, said.several_hosts) {
+            self.host = Span::of(bytes, text);
+            let from_host = bytes.get(self.host.offset as usize..).unwrap_or_default();
+            if limits.allowed_hosts.allows_any() && host::is_certain(from_host, text.len()) {
+                return Ok(());
+            }
+        }
+        self.judge_host(bytes, said, limits)
+    }
+
+    /// Whether all that names a host is well-formed and agrees, and which it is.
+    fn judge_host(
         &mut self,
         bytes: &[u8],
         said: &Said<'_>,
@@ -259,19 +283,19 @@ impl<'a> Said<'a> {
             }
             6 if is_named(name, b"expect") => self.expect(value),
             7 if is_named(name, b"upgrade") => self.upgrade(value),
-            10 if is_named(name, b"connection") => self.connection(value),
+            // What nearly every client sends needs no list to be taken apart.
+            10 if is_named(name, b"connection") => match is_named(value, b"keep-alive") {
+                true => self.keep_alive = true,
+                false => self.connection(value),
+            },
             14 if is_named(name, b"content-length") => self.body.content_length(value),
             17 if is_named(name, b"transfer-encoding") => self.body.transfer_encoding(value),
             _ => {}
         }
     }
 
+    #[inline(never)]
     fn connection(&mut self, value: &[u8]) {
-        // What nearly every client sends needs no list to be taken apart.
-        if is_named(value, b"keep-alive") {
-            self.keep_alive = true;
-            return;
-        }
         for option in list(value) {
             self.close |= is_named(option, b"close");
             self.keep_alive |= is_named(option, b"keep-alive");
@@ -279,6 +303,7 @@ impl<'a> Said<'a> {
         }
     }
 
+    #[inline(never)]
     fn expect(&mut self, value: &[u8]) {
         for expectation in list(value) {
             let continues = is_named(expectation, b"100-continue");
@@ -289,6 +314,7 @@ impl<'a> Said<'a> {
 
     /// An offer of `h2c` alone is one that RFC 9113 withdrew; passing it on has tunnelled requests past the rules of
     /// proxies in front.
+    #[inline(never)]
     fn upgrade(&mut self, value: &'a [u8]) {
         if self.upgrade.is_none() && list(value).any(|protocol| !is_named(protocol, b"h2c")) {
             self.upgrade = Some(value);

@@ -7,6 +7,7 @@
 
 use core::net::Ipv6Addr;
 
+use crate::field::search::HostMarks;
 use crate::misbehaviour::Misbehaviour;
 
 /// A host and its port, both known to be well-formed.
@@ -48,6 +49,32 @@ impl<'a> Authority<'a> {
     pub fn name_without_root(&self) -> &'a [u8] {
         self.name.strip_suffix(b".").unwrap_or(self.name)
     }
+}
+
+/// Digits of a port that cannot be too large.
+const PORT_DIGITS_CERTAIN: usize = 4;
+
+/// Whether the first `len` bytes of `text` are a host and port as nearly all are, and certainly well-formed: letters, digits,
+/// hyphens and single dots, then perhaps a port of at most four digits. What is behind them in `text` is looked at too, for
+/// it is done 16 bytes at a time: 50 instructions where [`Authority::parse`], which knows more, takes 10 for each byte.
+#[inline]
+pub(crate) fn is_certain(text: &[u8], len: usize) -> bool {
+    let Some(marks) = HostMarks::of(text, len) else {
+        return false;
+    };
+    let name_len = ((marks.plain | marks.dots).trailing_ones() as usize).min(len);
+    // A dot that no label stands before; those behind the name do not matter, and may be as they like.
+    let misplaced = marks.dots & (marks.dots << 1 | 1);
+    if name_len == 0 || (misplaced.trailing_zeros() as usize) < name_len {
+        return false;
+    }
+    let Some(port_len) = (len - name_len).checked_sub(1) else {
+        return true;
+    };
+    let digits = marks.digits.wrapping_shr(name_len as u32 + 1);
+    text[name_len] == b':'
+        && port_len <= PORT_DIGITS_CERTAIN
+        && digits.trailing_ones() as usize >= port_len
 }
 
 /// Which bytes may stand between the dots of a name.
@@ -111,6 +138,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Authority<'_>, Misbehaviour> {
         Authority::parse(text.as_bytes())
@@ -217,5 +245,55 @@ mod tests {
     fn the_root_dot_is_not_part_of_the_name_looked_up() {
         assert_eq!(parse("a.com.").unwrap().name_without_root(), b"a.com");
         assert_eq!(parse("a.com").unwrap().name_without_root(), b"a.com");
+    }
+
+    fn certain(host: &str, behind: &str) -> bool {
+        is_certain(format!("{host}{behind}").as_bytes(), host.len())
+    }
+
+    #[test]
+    fn most_hosts_are_certain_at_one_look() {
+        let behind = "\r\nAccept: */*\r\n\r\n";
+        for host in [
+            "localhost",
+            "localhost:3000",
+            "127.0.0.1:8080",
+            "example.com.",
+            "www.example.com:80",
+            "shop.example.com",
+            "a.long-name.of.example.com:8443",
+            "a",
+            "a:",
+        ] {
+            assert!(certain(host, behind), "{host}");
+            assert!(parse(host).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_the_one_look_cannot_be_certain_of_is_left_to_the_other() {
+        let behind = "\r\nAccept: */*\r\n\r\n";
+        for host in [
+            "[::1]:80",
+            "a_b",
+            "a~b",
+            "a:00080",
+            "a-name-of.more.than.32-bytes.test",
+        ] {
+            assert!(!certain(host, behind) && parse(host).is_ok(), "{host}");
+        }
+        assert!(certain("a", "234567890123456") && !certain("a", "23456789012345"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_that_is_certain_is_well_formed(
+            host in "[aZ0.:_/-]{0,6}[a-z0-9-]{0,30}[aZ0.:@-]{0,8}",
+            behind in "[.:a0\r\n]{0,40}",
+        ) {
+            if certain(&host, &behind) {
+                prop_assert!(parse(&host).is_ok(), "{host}");
+            }
+        }
     }
 }

@@ -138,6 +138,23 @@ impl Target {
         }
     }
 
+    /// Takes `target`, a part of `head`, that begins with a slash, and of which path and query were seen to need no closer
+    /// look: letters, digits, slashes, hyphens and underscores up to `path_len`, and behind that nothing or a query.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, head: &[u8], target: &[u8], path_len: usize) {
+        let whole = Span::of(head, target);
+        let path = Span {
+            len: path_len as u32,
+            ..whole
+        };
+        *self = Target {
+            whole,
+            path,
+            query: (path_len < target.len()).then(|| Span::between(path.end() + 1, whole.end())),
+            ..Target::default()
+        };
+    }
+
     /// The forms other than origin-form; gives the path and query if there can be any.
     #[cold]
     fn take_rare_form<'a>(

@@ -4,7 +4,7 @@
 //! `target`.
 
 use super::Version;
-use crate::field::search::first_space_or_control;
+use crate::field::search::{first_space_or_control, leading_of_path, leading_of_query};
 use crate::field::{split_token, strip_line_end};
 use crate::method::Method;
 
@@ -15,6 +15,8 @@ pub(super) struct RequestLine<'a> {
     pub(super) method_token: &'a [u8],
     /// At least one byte, and neither spaces nor control bytes among them.
     pub(super) target: &'a [u8],
+    /// How long the path at the front of the target is, where path and query were seen to need no closer look.
+    pub(super) plain_path: Option<usize>,
     pub(super) version: Version,
 }
 
@@ -23,7 +25,8 @@ impl<'a> RequestLine<'a> {
     #[inline]
     pub(super) fn split_off(head: &'a [u8], strict: bool) -> Option<(RequestLine<'a>, &'a [u8])> {
         let (method, method_token, rest) = split_method(head)?;
-        let (target, rest) = rest.split_at(first_space_or_control(rest)?);
+        let (target_len, plain_path) = target_len(rest)?;
+        let (target, rest) = rest.split_at_checked(target_len)?;
         if target.is_empty() {
             return None;
         }
@@ -40,10 +43,26 @@ impl<'a> RequestLine<'a> {
             method,
             method_token,
             target,
+            plain_path,
             version,
         };
         Some((line, strip_line_end(rest, strict)?))
     }
+}
+
+/// How long the target at the front of `text` is, and its path if that is plain and so is the query. Most are: one look at
+/// them is enough then.
+#[inline]
+fn target_len(text: &[u8]) -> Option<(usize, Option<usize>)> {
+    let path = leading_of_path(text);
+    let mut len = path;
+    if text.get(len) == Some(&b'?') {
+        len += 1 + leading_of_query(&text[len + 1..]);
+    }
+    if text.get(len) == Some(&b' ') {
+        return Some((len, Some(path)));
+    }
+    Some((first_space_or_control(text)?, None))
 }
 
 /// Splits the method and the space behind it off the front of a head: its kind, its token, and the rest.
@@ -63,6 +82,9 @@ fn split_method(head: &[u8]) -> Option<(Method, &[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Target;
+    use lanner_limits::PathPolicy;
+    use proptest::prelude::*;
 
     fn split(head: &str) -> Option<(&str, &str, Version, &str)> {
         split_by(true, head)
@@ -138,6 +160,66 @@ mod tests {
             "GET /\u{7f} HTTP/1.1\r\n",
         ] {
             assert_eq!(split(head), None, "{head:?}");
+        }
+    }
+
+    /// What stands behind a target, long enough for all looks that go by 16 bytes.
+    const BEHIND: &str = " HTTP/1.1\r\nHost: example.com\r\n\r\n";
+
+    fn plain_path(target: &str) -> Option<usize> {
+        let head = format!("GET {target}{BEHIND}");
+        let (line, _) = RequestLine::split_off(head.as_bytes(), true).expect("a request line");
+        assert_eq!(line.target, target.as_bytes());
+        line.plain_path
+    }
+
+    #[test]
+    fn a_path_and_query_of_letters_digits_and_the_like_need_no_closer_look() {
+        for (target, path) in [
+            ("/", 1),
+            ("/hello", 6),
+            ("/a/long-path/with_several/segments", 34),
+            ("/search?q=rust+server&from=2024-01-01&tag=a%20b", 7),
+            ("/?", 1),
+            ("/a?", 2),
+        ] {
+            assert_eq!(plain_path(target), Some(path), "{target}");
+        }
+    }
+
+    #[test]
+    fn dots_and_escapes_in_a_path_and_rare_bytes_anywhere_get_a_closer_look() {
+        for target in [
+            "/a.b",
+            "/../a",
+            "/a%20b",
+            "/a;b",
+            "/a?b?c",
+            "/a?b[c]",
+            "/~a",
+            "/a?ä",
+            "http://a/",
+        ] {
+            assert_eq!(plain_path(target), None, "{target}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_target_means_what_it_would_mean_at_a_closer_look(
+            path in "/[aZ0/_.%;-]{0,20}",
+            query in prop_oneof![Just(String::new()), "[?][aZ0=&+%.?|\"/]{0,20}"],
+        ) {
+            let target = format!("{path}{query}");
+            if let Some(len) = plain_path(&target) {
+                let head = format!("GET {target}{BEHIND}");
+                let at = &head.as_bytes()[4..4 + target.len()];
+                let (mut plain, mut parsed) = (Target::default(), Target::default());
+                plain.take_plain(head.as_bytes(), at, len);
+                let outcome = parsed.parse(head.as_bytes(), at, Method::Get, PathPolicy::Strict);
+                prop_assert_eq!(outcome, Ok(()));
+                prop_assert_eq!(plain, parsed);
+            }
         }
     }
 }
