@@ -1,8 +1,9 @@
 //! The chunked transfer coding (RFC 9112 section 7.1), both ways: what a peer sends, strictly, and what we send.
 //!
-//! Decoding hands out content as it arrives and consumes framing byte by byte, so nothing is looked at twice, however it was
-//! split. Chunk extensions are checked and dropped (`chunked/extension.rs`); the trailer section is found here and parsed in
-//! `chunked/trailers.rs`. How long a body may become is the connection's to count.
+//! Decoding hands out content as it arrives. Framing is consumed byte by byte, or a size line at once where it is all there, so
+//! nothing is looked at more than twice, however it was split. Chunk extensions are checked and dropped
+//! (`chunked/extension.rs`); the trailer section is found here and parsed in `chunked/trailers.rs`. How long a body may become
+//! is the connection's to count.
 
 mod extension;
 mod trailers;
@@ -95,6 +96,12 @@ impl ChunkedDecoder {
         let mut at = 0;
         loop {
             match self.state {
+                State::Size if self.digits == 0 => {
+                    if let Some(behind) = self.take_size_line(input, at, limits) {
+                        at = behind;
+                        continue;
+                    }
+                }
                 State::Data => return Ok(self.take_data(input, at)),
                 State::Trailers => return self.take_trailers(input, at, limits),
                 State::End => {
@@ -124,6 +131,34 @@ impl ChunkedDecoder {
     /// Whether the body has ended.
     pub fn is_ended(&self) -> bool {
         self.state == State::End
+    }
+
+    /// Takes a size line as nearly all are: all of it there, without an extension, and within bounds. Gives the place behind
+    /// it; any other line goes byte by byte.
+    #[inline]
+    fn take_size_line(&mut self, input: &[u8], at: usize, limits: &Limits) -> Option<usize> {
+        let line = input.get(at..)?;
+        let (mut size, mut digits) = (0, 0);
+        while let Some(digit) = line.get(digits).copied().and_then(hex_digit) {
+            size = size << 4 | u64::from(digit);
+            digits += 1;
+            if digits > usize::from(SIZE_DIGITS_MAX) {
+                return None;
+            }
+        }
+        let len = digits + 2;
+        if digits == 0 || line.get(digits..len)? != b"\r\n" || len > limits.h1_max_chunk_line {
+            return None;
+        }
+        self.remaining = size;
+        self.digits = digits as u8;
+        self.line = len as u32;
+        self.state = if size == 0 {
+            State::Trailers
+        } else {
+            State::Data
+        };
+        Some(at + len)
     }
 
     /// Hands out as much of the chunk as there is, together with the CRLF behind it when it is there already.
