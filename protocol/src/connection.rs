@@ -282,8 +282,11 @@ impl Connection {
 
     /// Whether the body of the request is still to come, in part or whole.
     pub fn body_open(&self) -> bool {
-        matches!(self.receive, Receive::Body(_) | Receive::Upgraded)
-            || (self.is_upgraded() && matches!(self.receive, Receive::Complete))
+        match self.receive {
+            Receive::Body(_) | Receive::Upgraded => true,
+            Receive::Complete => self.is_upgraded(),
+            _ => false,
+        }
     }
 
     /// Whether bytes are worth reading with `buffered` of them held already. What is not read stays in the socket's

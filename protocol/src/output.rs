@@ -89,11 +89,16 @@ impl Output {
     }
 
     /// Queues `bytes`, by reference where that is cheaper than a copy.
-    #[inline]
+    #[inline(always)]
     pub fn push_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {
-            return self.push(&bytes);
+            self.tail().extend_from_slice(&bytes);
+        } else {
+            self.push_piece(bytes);
         }
+    }
+
+    fn push_piece(&mut self, bytes: Bytes) {
         self.shared_bytes += bytes.len();
         let at = self.tail().len();
         self.pieces.push_back(Piece { at, bytes });

@@ -93,9 +93,6 @@ impl Status {
 
     /// Appends `HTTP/1.1 CODE PHRASE\r\n`. The version is always 1.1, whatever the request's (RFC 9110 section 2.5).
     pub(crate) fn encode_line(self, into: &mut Vec<u8>) {
-        if self.0 == 200 {
-            return into.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        }
         let digits = [self.0 / 100, self.0 / 10 % 10, self.0 % 10].map(|digit| b'0' + digit as u8);
         into.extend_from_slice(b"HTTP/1.1 ");
         into.extend_from_slice(&digits);

@@ -40,6 +40,7 @@ impl Connection {
     ///
     /// # Errors
     /// What the app did wrong; the connection is as before, and still owes an answer.
+    #[inline(always)]
     pub fn respond(
         &mut self,
         turn: &mut Turn<'_>,
@@ -63,6 +64,7 @@ impl Connection {
     }
 
     /// Decides what the answer's head must announce: whether what is left of the request stands in the next one's way.
+    #[inline]
     fn foresee_close(&mut self, complete: bool) {
         self.last |= self.exchange.continue_owed;
         if complete && let Receive::Body(body) = &self.receive {
@@ -95,43 +97,46 @@ impl Connection {
     ///
     /// # Errors
     /// [`ResponseError::TooManyBytes`]; the answer is cut short then, since the peer cannot be told otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {
-        if self.sends_body() {
+        let Transmit::Body(framing) = &mut self.transmit else {
+            self.send_upgraded(turn, piece);
+            return Ok(());
+        };
+        if *framing != Framing::Suppressed {
             self.body_bytes_sent += piece.len() as u64;
         }
-        let sent = match &mut self.transmit {
-            Transmit::Body(framing) => framing.send(piece, turn.output),
-            Transmit::Upgraded => {
-                turn.output.push_shared(piece);
-                Ok(())
-            }
-            Transmit::Idle | Transmit::Pending => Ok(()),
-        };
+        let sent = framing.send(piece, turn.output);
         sent.inspect_err(|error| self.truncate((*error).into()))
+    }
+
+    #[inline(never)]
+    fn send_upgraded(&mut self, turn: &mut Turn<'_>, piece: Bytes) {
+        if self.is_upgraded() {
+            self.body_bytes_sent += piece.len() as u64;
+            turn.output.push_shared(piece);
+        }
     }
 
     /// Ends the answer, and with it the exchange.
     ///
     /// # Errors
     /// [`ResponseError::TooFewBytes`]; the answer is cut short then.
+    #[inline(always)]
     pub fn finish(
         &mut self,
         turn: &mut Turn<'_>,
         trailers: Option<&Fields>,
     ) -> Result<(), ResponseError> {
-        match self.transmit {
-            Transmit::Body(framing) => {
-                if let Err(error) = framing.finish(trailers, turn.output) {
-                    self.truncate(error.into());
-                    return Err(error);
-                }
-            }
-            Transmit::Upgraded => {
+        let Transmit::Body(framing) = self.transmit else {
+            if self.is_upgraded() {
                 self.close(true, EndReason::UpgradeFinished);
-                return Ok(());
             }
-            Transmit::Idle | Transmit::Pending => return Ok(()),
+            return Ok(());
+        };
+        if let Err(error) = framing.finish(trailers, turn.output) {
+            self.truncate(error.into());
+            return Err(error);
         }
         self.transmit = Transmit::Idle;
         self.deadlines.clear(Timer::Request);
@@ -139,6 +144,7 @@ impl Connection {
         Ok(())
     }
 
+    #[inline(always)]
     fn end_exchange(&mut self, now: Moment) {
         if std::mem::take(&mut self.exchange.wanted) {
             self.stop_waiting(now);
@@ -176,6 +182,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     pub(super) fn await_request(&mut self, now: Moment) {
         self.deadlines.clear(Timer::Drain);
         self.receive = Receive::Head(HeadScan::default());

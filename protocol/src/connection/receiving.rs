@@ -8,7 +8,28 @@ use crate::field::strip_line_end;
 impl Connection {
     /// Looks for the next request in everything received and not yet consumed. `head` is where it is parsed to; it means
     /// something only after [`Event::Head`].
+    #[inline(always)]
     pub fn poll_request(&mut self, turn: &mut Turn<'_>, input: &[u8], head: &mut Head) -> Step {
+        head.secure = self.secure;
+        if let Receive::Head(scan) = &mut self.receive
+            && self.fate == Fate::Open
+            && let Some(front) = scan.first_look(input, &self.limits)
+        {
+            match head.parse_front(front, &self.limits) {
+                Ok(Some(len)) => {
+                    self.begin_exchange(turn.now, head);
+                    return Step::new(len, Event::Head { at: 0..len });
+                }
+                Ok(None) => {}
+                Err(refusal) => return self.refuse_head(turn, input, refusal),
+            }
+        }
+        self.receive_otherwise(turn, input, head)
+    }
+
+    /// What is not a whole head at first look.
+    #[inline(never)]
+    fn receive_otherwise(&mut self, turn: &mut Turn<'_>, input: &[u8], head: &mut Head) -> Step {
         match &mut self.receive {
             Receive::Head(_) => self.receive_head(turn, input, head),
             Receive::Draining { .. } => self.drain(turn, input, head),
@@ -38,17 +59,6 @@ impl Connection {
         }
         if input.is_empty() {
             return self.receive_nothing(turn.now);
-        }
-        head.secure = self.secure;
-        if let Some(front) = scan.first_look(input, &self.limits) {
-            match head.parse_front(front, &self.limits) {
-                Ok(Some(len)) => {
-                    self.begin_exchange(turn.now, head);
-                    return Step::new(len, Event::Head { at: 0..len });
-                }
-                Ok(None) => {}
-                Err(refusal) => return self.refuse_head(turn, input, refusal),
-            }
         }
         match scan.advance(input, &self.limits) {
             Ok(Some(end)) if end.folded => {
@@ -141,6 +151,7 @@ impl Connection {
     }
 
     /// A request is there. Its body's announced length is judged later, by [`Connection::admit`].
+    #[inline(always)]
     fn begin_exchange(&mut self, now: Moment, head: &Head) {
         for timer in [Timer::FirstByte, Timer::KeepAlive, Timer::Head, Timer::Stop] {
             self.deadlines.clear(timer);
@@ -149,29 +160,18 @@ impl Connection {
         self.requests += 1;
         self.body_bytes_sent = 0;
         self.answered = None;
-        self.receive = match head.framing {
-            framing::Framing::None | framing::Framing::Length(0) => Receive::Complete,
-            framing::Framing::Length(left) => Receive::Body(BodyDecoder::Length { left }),
-            framing::Framing::Chunked => {
-                Receive::Body(BodyDecoder::Chunked(ChunkedDecoder::default()))
-            }
-        };
         self.transmit = Transmit::Pending;
-        let has_body = matches!(self.receive, Receive::Body(_));
-        self.exchange = Exchange {
-            head_request: head.method == Method::Head,
-            http10: head.version == Version::Http10,
-            continue_owed: head.expect_continue && has_body,
-            upgrade_offered: head.upgrade.is_some() && !has_body,
-            close_asked: !head.keep_alive,
-            max_body: self.limits.max_request_body,
-            min_body_rate: self.limits.body_rate(),
-            ..Exchange::IDLE
-        };
-        self.min_response_rate = None;
-        if has_body {
-            self.read_rate = ReadRate::default();
+        self.receive = Receive::Complete;
+        // The others are as `Exchange::IDLE` has them.
+        self.exchange.head_request = head.method == Method::Head;
+        self.exchange.http10 = head.version == Version::Http10;
+        self.exchange.close_asked = !head.keep_alive;
+        if head.framing.has_body() {
+            self.begin_body(head);
+        } else {
+            self.exchange.upgrade_offered = head.upgrade.is_some();
         }
+        self.min_response_rate = None;
         self.last |= !head.keep_alive;
         if self
             .limits
@@ -185,6 +185,17 @@ impl Connection {
         if let Some(timeout) = self.limits.request_timeout {
             self.deadlines.set(Timer::Request, now + timeout);
         }
+    }
+
+    fn begin_body(&mut self, head: &Head) {
+        self.receive = Receive::Body(match head.framing {
+            framing::Framing::Length(left) => BodyDecoder::Length { left },
+            _ => BodyDecoder::Chunked(ChunkedDecoder::default()),
+        });
+        self.exchange.continue_owed = head.expect_continue;
+        self.exchange.max_body = self.limits.max_request_body;
+        self.exchange.min_body_rate = self.limits.body_rate();
+        self.read_rate = ReadRate::default();
     }
 
     /// The request has to wait for its turn, for `LANNER_QUEUE_TIMEOUT` at most.
