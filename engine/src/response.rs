@@ -59,10 +59,11 @@ impl Response {
 
     /// 200 with bytes of a kind.
     pub fn bytes(content_type: ContentType, bytes: impl Into<Bytes>) -> Self {
-        let mut response = Self::new(Status::OK);
-        response.fields.content_type(content_type);
-        response.body = ResponseBody::Whole(bytes.into());
-        response
+        Self {
+            status: Status::OK,
+            fields: Fields::of_content_type(content_type),
+            body: ResponseBody::Whole(bytes.into()),
+        }
     }
 
     /// 200 with a body that is produced while it is sent. With `length` the client is told it, and producing more or
@@ -172,11 +173,15 @@ fn take_memory() -> Vec<u8> {
 }
 
 /// Takes the memory of fields that have been sent.
+#[inline]
 pub(crate) fn recycle(fields: Fields) {
     let memory = fields.into_memory();
-    if memory.capacity() == 0 || memory.capacity() > FIELD_MEMORY_BYTES_MAX {
-        return;
+    if memory.capacity() > 0 && memory.capacity() <= FIELD_MEMORY_BYTES_MAX {
+        keep_memory(memory);
     }
+}
+
+fn keep_memory(memory: Vec<u8>) {
     FIELD_MEMORY.with_borrow_mut(|kept| {
         if kept.len() < FIELD_MEMORY_MAX {
             kept.push(memory);

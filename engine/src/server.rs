@@ -22,6 +22,7 @@ use lanner_limits::{Limits, Mistakes, Moment, Pin, Setting, Source};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -366,7 +367,10 @@ impl Seed {
         };
         let app = catch_unwind(AssertUnwindSafe(|| factory(&info)))
             .map_err(|_| failed(io::Error::other("the app's factory panicked")))?;
-        let dispatch = Dispatcher::new(app, async |app: Rc<A>, request| app.call(request).await);
+        // Awaited where it is made: an `await` of the call itself would copy its future twice on the way to its place.
+        let dispatch = Dispatcher::new(app, async |app: Rc<A>, request| {
+            pin!(app.call(request)).await
+        });
         let shared = Shared {
             limits: Rc::new(self.limits),
             pool: Pool::default(),

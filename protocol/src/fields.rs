@@ -40,6 +40,14 @@ impl Fields {
         }
     }
 
+    /// A block of one `Content-Type`.
+    #[inline]
+    pub fn of_content_type(value: ContentType) -> Self {
+        let mut fields = Self::new();
+        fields.content_type(value);
+        fields
+    }
+
     /// Whether the block has memory to write into, or needs some from [`Fields::lend`] to do without an allocation.
     pub fn has_memory(&self) -> bool {
         self.lines.capacity() > 0
@@ -99,6 +107,7 @@ impl Fields {
     }
 
     /// Adds a `Content-Type`. The literal is checked when the program is compiled, so there is no error to handle.
+    #[inline]
     pub fn content_type(&mut self, value: ContentType) {
         match value.0 {
             Line::Whole(line) if self.is_empty() => self.fixed = line,
