@@ -57,8 +57,7 @@ struct Buffer {
 /// Shared ownership of one buffer; the last one to go gives it back to its pool.
 #[derive(Clone)]
 pub(crate) struct Lease {
-    /// `None` only while being dropped.
-    buffer: Option<Rc<Buffer>>,
+    buffer: Rc<Buffer>,
 }
 
 /// A part of a buffer, which it keeps alive.
@@ -95,9 +94,7 @@ impl Pool {
             buffer.for_reading = for_reading;
         }
         let buffer = reused.unwrap_or_else(|| self.buffer_of(vec![0; bytes].into(), for_reading));
-        Lease {
-            buffer: Some(buffer),
-        }
+        Lease { buffer }
     }
 
     fn buffer_of(&self, bytes: Box<[u8]>, for_reading: bool) -> Rc<Buffer> {
@@ -116,6 +113,7 @@ impl Pool {
 
     /// The bytes of `lease` at `range`: in the same buffer, or copied when so many are out that the worker's own reading
     /// would suffer. Whoever holds many pieces of a few bytes then, holds about so many bytes: small copies fit exactly.
+    #[inline(always)]
     pub(crate) fn share(&self, lease: &Lease, range: Range<usize>) -> Piece {
         if lease.is_for_reading() && self.is_scarce() {
             let bytes = &lease.bytes()[range];
@@ -124,7 +122,7 @@ impl Pool {
             }
             return Piece {
                 lease: Lease {
-                    buffer: Some(self.buffer_of(bytes.into(), false)),
+                    buffer: self.buffer_of(bytes.into(), false),
                 },
                 start: 0,
                 len: bytes.len(),
@@ -176,31 +174,24 @@ fn class_of(bytes: usize) -> Option<usize> {
 
 impl Lease {
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.as_ref().map_or(&[], |buffer| &buffer.bytes)
+        &self.buffer.bytes
     }
 
     /// The bytes to write into, if nobody else holds the buffer.
     pub(crate) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        self.buffer
-            .as_mut()
-            .and_then(Rc::get_mut)
-            .map(|buffer| &mut buffer.bytes[..])
+        Rc::get_mut(&mut self.buffer).map(|buffer| &mut buffer.bytes[..])
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bytes().len()
+        self.buffer.bytes.len()
     }
 
     fn is_for_reading(&self) -> bool {
-        self.buffer
-            .as_ref()
-            .is_some_and(|buffer| buffer.for_reading)
+        self.buffer.for_reading
     }
 
     pub(crate) fn is_shared(&self) -> bool {
-        self.buffer
-            .as_ref()
-            .is_some_and(|buffer| Rc::strong_count(buffer) > 1)
+        Rc::strong_count(&self.buffer) > 1
     }
 }
 
@@ -222,12 +213,19 @@ impl Piece {
 }
 
 impl Drop for Lease {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take()
-            && Rc::strong_count(&buffer) == 1
-            && let Some(pool) = buffer.pool.upgrade()
-        {
-            pool.give_back(buffer);
+        if !self.is_shared() {
+            self.give_back();
+        }
+    }
+}
+
+impl Lease {
+    /// Gives the buffer to its pool, if that is still there. It is the pool's alone once this lease is gone.
+    fn give_back(&self) {
+        if let Some(pool) = self.buffer.pool.upgrade() {
+            pool.give_back(self.buffer.clone());
         }
     }
 }
