@@ -15,6 +15,7 @@ use lanner_limits::Moment;
 use lanner_protocol::h2::StreamKey;
 use lanner_protocol::{Head, Overrides};
 use std::collections::BTreeMap;
+use std::mem::{forget, replace};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -109,6 +110,14 @@ pub(crate) enum Polled {
     Panicked,
 }
 
+/// What is told of an exchange that has ended.
+pub(crate) struct Ended {
+    /// Another protocol was being spoken.
+    pub(crate) was_upgraded: bool,
+    /// The app panicked while what was left of it was dropped.
+    pub(crate) panicked: bool,
+}
+
 /// One worker's exchanges. Their number is bounded by that of its connections and of their streams.
 pub(crate) struct Exchanges<D: Dispatch> {
     dispatch: D,
@@ -171,7 +180,15 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// Wakes the first in the queue.
+    #[inline]
     fn wake_queued(&mut self) {
+        if !self.queue.is_empty() {
+            self.call_up();
+        }
+    }
+
+    #[cold]
+    fn call_up(&mut self) {
         if let Some((_, index)) = self.queue.pop_first() {
             let slot = &mut self.slots[index as usize];
             slot.called_up = true;
@@ -184,7 +201,7 @@ impl<D: Dispatch> Exchanges<D> {
     #[inline]
     pub(crate) fn spare_head(&mut self, connection: Key) -> &mut Head {
         let index = self.spare(connection);
-        &mut self.head_mut(index).head
+        &mut head_of(&mut self.slots[index as usize]).head
     }
 
     /// The free slot that is used next.
@@ -204,7 +221,7 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// Takes the slot of [`Exchanges::spare_head`] for the request whose head was parsed there, from `piece`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(
         &mut self,
         connection: Key,
@@ -220,7 +237,7 @@ impl<D: Dispatch> Exchanges<D> {
         slot.connection = connection;
         slot.stream = stream;
         slot.started = now;
-        let head = self.head_mut(index);
+        let head = head_of(slot);
         head.piece = Some(piece);
         if !head
             .connection
@@ -292,6 +309,7 @@ impl<D: Dispatch> Exchanges<D> {
         (self.slots.len() - self.free.len(), self.inflight)
     }
 
+    #[inline]
     pub(crate) fn slot(&mut self, index: u32) -> &mut Exchange<D::Future> {
         &mut self.slots[index as usize]
     }
@@ -307,12 +325,6 @@ impl<D: Dispatch> Exchanges<D> {
         Some((slot.connection, slot.stream))
     }
 
-    /// The head of a slot in which no request has begun.
-    fn head_mut(&mut self, index: u32) -> &mut RequestHead {
-        // `end` leaves none behind that somebody still holds.
-        Rc::get_mut(&mut self.slots[index as usize].head).expect("a free slot's head is not shared")
-    }
-
     /// Asks the app which limits are to hold for the request; `None` if it panicked.
     pub(crate) fn admit(&mut self, index: u32) -> Option<Overrides> {
         let head = &self.slots[index as usize].head;
@@ -320,7 +332,7 @@ impl<D: Dispatch> Exchanges<D> {
     }
 
     /// Has the app called, by the next poll, with the request in the slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, index: u32, has_body: bool) {
         let slot = &mut self.slots[index as usize];
         match Rc::get_mut(&mut slot.link) {
@@ -332,7 +344,9 @@ impl<D: Dispatch> Exchanges<D> {
             }
         }
         slot.request = Some(Request::new(slot.head.clone(), slot.link.clone()));
-        slot.stage = Stage::Calling;
+        debug_assert!(matches!(slot.stage, Stage::Idle | Stage::Queued { .. }));
+        // Neither holds anything. To drop it would be a call that finds that out, on every request.
+        forget(replace(&mut slot.stage, Stage::Calling));
         slot.due = true;
         self.inflight += 1;
     }
@@ -376,33 +390,29 @@ impl<D: Dispatch> Exchanges<D> {
         }
     }
 
-    /// Ends the exchange and frees its slot: the app's future is dropped where it stands. Returns whether it panicked
-    /// at that.
-    #[inline]
-    pub(crate) fn end(&mut self, index: u32, aborted: bool) -> bool {
+    /// Ends the exchange and frees its slot: the app's future is dropped where it stands.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, index: u32, aborted: bool) -> Ended {
         let slot = &mut self.slots[index as usize];
-        let stage = std::mem::replace(&mut slot.stage, Stage::Idle);
+        let stage = replace(&mut slot.stage, Stage::Idle);
         let called = !matches!(stage, Stage::Idle | Stage::Queued { .. });
         // Its place in the queue must not pass on to whoever has the slot next.
         if let Stage::Queued { ticket } = stage {
             self.queue.remove(&ticket);
         }
         let counted = matches!(stage, Stage::Calling | Stage::Streaming(_));
+        let was_upgraded = matches!(stage, Stage::Upgraded(_));
         // It was never called.
         slot.request = None;
         let future = slot.future.as_mut().filter(|future| future.is_some());
-        // Of an app that has answered at once, nothing is left.
-        let panicked = (future.is_some() || !matches!(stage, Stage::Calling))
-            && catch_unwind(AssertUnwindSafe(|| {
-                drop(stage);
-                if let Some(future) = future {
-                    future.set(None);
-                }
-            }))
-            .is_err();
-        if panicked {
-            tracing::error!("an app's future panicked while it was dropped");
-        }
+        let panicked = match future {
+            // Of an app that has answered at once, nothing is left.
+            None if matches!(stage, Stage::Calling) => {
+                forget(stage);
+                false
+            }
+            future => drop_caught(stage, future),
+        };
         // A request that was never dispatched has no link: the one here is of an exchange that may have ended well.
         if called {
             slot.link.close(aborted);
@@ -417,16 +427,40 @@ impl<D: Dispatch> Exchanges<D> {
             Some(link) => link.forget_delivery(),
             None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
+        let called_up = std::mem::take(&mut slot.called_up);
+        self.called_up -= usize::from(called_up);
+        self.inflight -= usize::from(counted);
         self.free.push(index);
-        if counted {
-            self.inflight -= 1;
-        }
         // One that ends after it was called up leaves the place that was kept for it.
-        if self.take_call(index) || counted {
+        if called_up || counted {
             self.wake_queued();
         }
-        panicked
+        Ended {
+            was_upgraded,
+            panicked,
+        }
     }
+}
+
+/// The head of a slot in which no request has begun.
+#[inline]
+fn head_of<F>(slot: &mut Exchange<F>) -> &mut RequestHead {
+    // `end` leaves none behind that somebody still holds.
+    Rc::get_mut(&mut slot.head).expect("a free slot's head is not shared")
+}
+
+/// Drops what is left of an exchange. Returns whether the app panicked at that.
+fn drop_caught<F>(stage: Stage, future: Option<&mut Pin<Box<Option<F>>>>) -> bool {
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        drop(stage);
+        if let Some(future) = future {
+            future.set(None);
+        }
+    }));
+    if dropped.is_err() {
+        tracing::error!("an app's future panicked while it was dropped");
+    }
+    dropped.is_err()
 }
 
 impl<F> Exchange<F> {

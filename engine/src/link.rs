@@ -89,9 +89,14 @@ impl Link {
         };
         self.closed.set(false);
         self.aborted.set(false);
-        if !self.used.take() {
-            return;
+        if self.used.take() {
+            self.clear_up();
         }
+    }
+
+    /// Forgets what the app has asked of it.
+    #[cold]
+    fn clear_up(&mut self) {
         self.wanted.set(false);
         self.reader.take();
         self.begun.set(false);
@@ -104,8 +109,12 @@ impl Link {
     }
 
     /// Lets go of what was delivered and not taken.
+    #[inline(always)]
     pub(crate) fn forget_delivery(&mut self) {
-        *self.delivery.get_mut() = Delivery::Empty;
+        let delivery = self.delivery.get_mut();
+        if matches!(delivery, Delivery::Piece { .. }) {
+            *delivery = Delivery::Empty;
+        }
     }
 
     // The app's side.
@@ -271,12 +280,18 @@ impl Link {
     }
 
     /// The exchange is over; `aborted` if its answer was not completed.
+    #[inline(always)]
     pub(crate) fn close(&self, aborted: bool) {
         self.closed.set(true);
         self.aborted.set(aborted);
-        if !self.used.get() {
-            return;
+        if self.used.get() {
+            self.tell_of_end();
         }
+    }
+
+    /// Wakes whoever waits for anything.
+    #[cold]
+    fn tell_of_end(&self) {
         self.wanted.set(false);
         [&self.reader, &self.writer]
             .into_iter()

@@ -54,6 +54,7 @@ impl<D: Dispatch> Shared<D> {
     }
 
     /// Writes the access log's line for an exchange that is over.
+    #[inline]
     pub(crate) fn log_exchange(
         &mut self,
         slot: u32,
@@ -61,6 +62,12 @@ impl<D: Dispatch> Shared<D> {
         body_bytes: u64,
         now: Moment,
     ) {
+        if self.access_log.is_some() {
+            self.write_log(slot, status, body_bytes, now);
+        }
+    }
+
+    fn write_log(&mut self, slot: u32, status: Option<Status>, body_bytes: u64, now: Moment) {
         if let Some(log) = &mut self.access_log {
             let exchange = self.exchanges.slot(slot);
             let duration = now.since(exchange.started);

@@ -1,8 +1,8 @@
 //! Sending what the app answers: a whole body at once, a stream as it comes, or another protocol.
 
+use super::Progress;
 use super::driving::Drive;
 use super::wire::Wire;
-use super::{Progress, plain};
 use crate::caught::caught;
 use crate::counters::Count;
 use crate::exchange::{Dispatch, Stage};
@@ -20,41 +20,38 @@ const BODY_PIECES_PER_TURN_MAX: usize = 64;
 
 impl<W: Wire> Drive<'_, W> {
     /// Begins the app's answer, and ends it too where the body is whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn respond<D: Dispatch>(&mut self, shared: &mut Shared<D>, response: Response) {
-        let Response {
-            status,
-            fields,
-            body,
-        } = response;
         let mut turn = shared.turn(self.output, self.now);
-        let (length, complete) = match &body {
+        let (length, complete) = match &response.body {
             ResponseBody::Empty => (BodyLength::Known(0), true),
             ResponseBody::Whole(bytes) => (BodyLength::Known(bytes.len() as u64), true),
             ResponseBody::Stream { length, .. } => {
                 (length.map_or(BodyLength::Unknown, BodyLength::Known), false)
             }
-            ResponseBody::Upgrade { .. } => return self.upgrade(shared, fields, body),
+            ResponseBody::Upgrade { .. } => {
+                return self.upgrade(shared, response.fields, response.body);
+            }
             ResponseBody::Reset => {
                 self.wire.abort(&mut turn);
                 return self.end(shared, true);
             }
         };
         let head = ResponseHead {
-            status,
-            fields: &fields,
+            status: response.status,
+            fields: &response.fields,
             length,
         };
-        if let Err(error) = self.wire.respond(&mut turn, &head, complete) {
+        let begun = self.wire.respond(&mut turn, &head, complete);
+        response::recycle(response.fields);
+        if let Err(error) = begun {
             tracing::error!(%error, connection = self.info.id, "the app's response cannot be sent");
-            response::recycle(fields);
             caught(&shared.counters, "while its answer was dropped", || {
-                drop(body);
+                drop(response.body);
             });
-            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
+            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
         }
-        response::recycle(fields);
-        match body {
+        match response.body {
             ResponseBody::Whole(bytes) => {
                 // The length announced is the body's own.
                 let _ = self.wire.send(&mut turn, bytes);
@@ -73,7 +70,7 @@ impl<W: Wire> Drive<'_, W> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,
@@ -184,7 +181,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
+            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
         }
         let mut turn = shared.turn(self.output, self.now);
         if !shared
@@ -204,7 +201,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
+            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
         }
         response::recycle(fields);
         let exchange = shared.exchanges.slot(self.slot);

@@ -3,10 +3,12 @@
 
 use super::wire::{Fed, Wire};
 use super::{Progress, plain};
+use crate::Error;
 use crate::caught::caught;
 use crate::counters::Count;
 use crate::exchange::{Dispatch, Polled, Stage};
 use crate::request::ConnectionInfo;
+use crate::response::Response;
 use crate::shared::Shared;
 use lanner_limits::{Moment, Trip};
 use lanner_protocol::host::Authority;
@@ -27,8 +29,8 @@ pub(super) struct Drive<'a, W> {
 impl<W: Wire> Drive<'_, W> {
     /// Asks the app what is to hold for the request, and calls it or has it wait for others to end first
     /// (`LANNER_MAX_INFLIGHT`). [`Progress::Made`] where the exchange can be run at once.
-    #[inline]
-    pub(super) fn begin<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
+    #[inline(always)]
+    fn begin<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         if self.is_misdirected(shared) {
             let mut turn = shared.turn(self.output, self.now);
             self.wire
@@ -39,7 +41,7 @@ impl<W: Wire> Drive<'_, W> {
         let Some(overrides) = shared.exchanges.admit(self.slot) else {
             shared.counters.add(Count::Panics);
             tracing::error!(connection = self.info.id, "the app panicked in its `admit`");
-            self.respond(shared, plain(Status::INTERNAL_SERVER_ERROR));
+            self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
             return Progress::Made;
         };
         let mut turn = shared.turn(self.output, self.now);
@@ -59,6 +61,7 @@ impl<W: Wire> Drive<'_, W> {
         }
         let mut turn = shared.turn(self.output, self.now);
         self.wire.refuse(&mut turn, Trip::MaxInflight.into());
+        self.end(shared, true);
         Progress::Made
     }
 
@@ -79,8 +82,29 @@ impl<W: Wire> Drive<'_, W> {
         !asked_for && !tls.covers(host.name)
     }
 
+    /// Takes up a request: begins its exchange, and works on it as [`Drive::run`] does. Most apps answer at once, which takes
+    /// no look at how far the exchange has come.
+    #[inline(always)]
+    pub(super) fn take_up<D: Dispatch>(
+        &mut self,
+        shared: &mut Shared<D>,
+        steps: &mut usize,
+    ) -> Progress {
+        let begun = self.begin(shared);
+        if begun != Progress::Made || self.is_over {
+            return begun;
+        }
+        if *steps > 0 {
+            *steps -= 1;
+            self.poll_call(shared);
+        }
+        if self.is_over {
+            return Progress::Made;
+        }
+        self.run(shared, steps)
+    }
+
     /// Works on the exchange until it stalls, is over, or has had its share of the turn: so many `steps`.
-    #[inline]
     pub(super) fn run<D: Dispatch>(
         &mut self,
         shared: &mut Shared<D>,
@@ -117,6 +141,7 @@ impl<W: Wire> Drive<'_, W> {
     }
 
     /// Calls the app for a request that has waited, if its turn has come.
+    #[cold]
     fn leave_queue<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         if !shared.exchanges.take_call(self.slot) {
             return Progress::Stalled;
@@ -126,55 +151,77 @@ impl<W: Wire> Drive<'_, W> {
         Progress::Made
     }
 
-    #[inline]
     fn drive_call<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         if !shared.exchanges.slot(self.slot).due {
             return Progress::Stalled;
         }
+        self.poll_call(shared)
+    }
+
+    /// Polls the app, and takes its answer if it has one.
+    #[inline(always)]
+    fn poll_call<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         let mut answer = None;
-        let polled = shared.exchanges.poll_call(self.slot, &mut answer);
-        let answer = match (polled, answer) {
-            (Polled::Answered, Some(Ok(response))) => response,
-            (Polled::Answered, Some(Err(error))) => {
-                let status = error.status();
-                caught(&shared.counters, "in the error it returned", || {
-                    if !error.is_body_error() {
-                        tracing::warn!(%error, connection = self.info.id, "the app failed");
-                    }
-                    drop(error);
-                });
-                plain(status)
-            }
-            (Polled::Pending, None) => {
+        match shared.exchanges.poll_call(self.slot, &mut answer) {
+            Polled::Answered => match answer {
+                Some(Ok(response)) => self.take_answer(shared, response),
+                Some(Err(error)) => self.answer_error(shared, error),
+                None => debug_assert!(false, "an answer was given"),
+            },
+            Polled::Pending => {
                 self.apply_overrides(shared);
                 // What it asked for may have ended the exchange.
-                return if self.wire.in_exchange() {
-                    Progress::Stalled
-                } else {
-                    Progress::Made
-                };
+                if self.wire.in_exchange() {
+                    return Progress::Stalled;
+                }
             }
-            (_, dropped) => {
+            Polled::Panicked => {
                 shared.counters.add(Count::Panics);
                 tracing::error!(connection = self.info.id, "the app panicked");
                 caught(&shared.counters, "while its answer was dropped", || {
-                    drop(dropped);
+                    drop(answer);
                 });
-                plain(Status::INTERNAL_SERVER_ERROR)
+                self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
             }
-        };
-        // They may be for a body that is read while the answer is sent.
-        self.apply_overrides(shared);
-        if self.wire.in_exchange() {
-            self.respond(shared, answer);
-        } else {
-            caught(&shared.counters, "while its answer was dropped", || {
-                drop(answer);
-            });
         }
         Progress::Made
     }
 
+    /// Answers for an app that has failed.
+    #[inline(never)]
+    fn answer_error<D: Dispatch>(&mut self, shared: &mut Shared<D>, error: Error) {
+        let status = error.status();
+        caught(&shared.counters, "in the error it returned", || {
+            if !error.is_body_error() {
+                tracing::warn!(%error, connection = self.info.id, "the app failed");
+            }
+            drop(error);
+        });
+        self.answer_in_place(shared, status);
+    }
+
+    /// Sends the app's answer, unless the exchange is over.
+    #[inline(always)]
+    fn take_answer<D: Dispatch>(&mut self, shared: &mut Shared<D>, response: Response) {
+        // They may be for a body that is read while the answer is sent.
+        self.apply_overrides(shared);
+        if self.wire.in_exchange() {
+            self.respond(shared, response);
+        } else {
+            caught(&shared.counters, "while its answer was dropped", || {
+                drop(response);
+            });
+        }
+    }
+
+    /// Sends an answer of our own, where the app has none.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn answer_in_place<D: Dispatch>(&mut self, shared: &mut Shared<D>, status: Status) {
+        self.take_answer(shared, plain(status));
+    }
+
+    #[inline(always)]
     fn apply_overrides<D: Dispatch>(&mut self, shared: &mut Shared<D>) {
         if let Some(overrides) = shared.exchanges.slot(self.slot).link.take_overrides() {
             let mut turn = shared.turn(self.output, self.now);
@@ -199,17 +246,18 @@ impl<W: Wire> Drive<'_, W> {
     }
 
     /// Frees the exchange's slot; `aborted` if its answer was not completed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end<D: Dispatch>(&mut self, shared: &mut Shared<D>, aborted: bool) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        if matches!(shared.exchanges.slot(self.slot).stage, Stage::Upgraded(_)) {
-            shared.admission.end_upgrade();
-        }
         let (status, body_bytes) = (self.wire.answered(), self.wire.body_bytes_sent());
         shared.log_exchange(self.slot, status, body_bytes, self.now);
-        if shared.exchanges.end(self.slot, aborted) {
+        let ended = shared.exchanges.end(self.slot, aborted);
+        if ended.was_upgraded {
+            shared.admission.end_upgrade();
+        }
+        if ended.panicked {
             shared.counters.add(Count::Panics);
         }
     }

@@ -85,7 +85,7 @@ impl Http1 {
     }
 
     /// Takes the next request from the input, and works on it.
-    #[inline]
+    #[inline(always)]
     fn next_request<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,
@@ -115,10 +115,7 @@ impl Http1 {
             .reserve(around.key, None, around.info, head, around.now);
         shared.counters.add(Count::Requests);
         let mut drive = self.driver(around, slot);
-        let mut progress = drive.begin(shared);
-        if progress == Progress::Made {
-            progress = drive.run(shared, &mut { STEPS_PER_TURN_MAX });
-        }
+        let progress = drive.take_up(shared, &mut { STEPS_PER_TURN_MAX });
         let is_over = drive.is_over;
         self.exchange = (!is_over).then_some(slot);
         progress
@@ -220,22 +217,27 @@ struct OnConnection<'a> {
 }
 
 impl Wire for OnConnection<'_> {
+    #[inline(always)]
     fn in_exchange(&self) -> bool {
         self.http.in_exchange()
     }
 
+    #[inline(always)]
     fn body_open(&self) -> bool {
         self.http.body_open()
     }
 
+    #[inline(always)]
     fn answered(&self) -> Option<Status> {
         self.http.answered()
     }
 
+    #[inline(always)]
     fn body_bytes_sent(&self) -> u64 {
         self.http.body_bytes_sent()
     }
 
+    #[inline(always)]
     fn admit(&mut self, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
         self.http.admit(turn, overrides)
     }
@@ -248,6 +250,7 @@ impl Wire for OnConnection<'_> {
         self.http.handle_dequeued(now);
     }
 
+    #[inline(always)]
     fn respond(
         &mut self,
         turn: &mut Turn<'_>,
@@ -266,6 +269,7 @@ impl Wire for OnConnection<'_> {
         self.http.respond_upgrade(turn, protocol, fields)
     }
 
+    #[inline(always)]
     fn sends_body(&self) -> bool {
         self.http.sends_body()
     }
@@ -275,10 +279,12 @@ impl Wire for OnConnection<'_> {
         turn.output.len() < limits.response_buffer
     }
 
+    #[inline(always)]
     fn send(&mut self, turn: &mut Turn<'_>, piece: Bytes) -> Result<(), ResponseError> {
         self.http.send(turn, piece)
     }
 
+    #[inline(always)]
     fn finish(
         &mut self,
         turn: &mut Turn<'_>,

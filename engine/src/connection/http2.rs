@@ -217,10 +217,7 @@ impl Http2 {
             "an exchange is over before its stream's place is another's"
         );
         self.exchanges[place] = Some(exchange);
-        self.drive(stream, around, |drive| match drive.begin(shared) {
-            Progress::Made => drive.run(shared, steps),
-            progress => progress,
-        });
+        self.drive(stream, around, |drive| drive.take_up(shared, steps));
     }
 
     /// Works on a stream's exchange, and takes note of its end.

@@ -41,6 +41,8 @@ in_every_way! {
         assert_eq!((answer.status, answer.closes()), (503, false));
         assert!(answer.text().contains("max_inflight"), "{}", answer.text());
         server.until_hits(Trip::MaxInflight, 1);
+        // The app was not called for it.
+        assert_eq!(server.counters().count(Count::Panics), 0);
         gate.open();
         for request in busy {
             assert_eq!(agent.answer(request).status, 200);
