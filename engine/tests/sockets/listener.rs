@@ -259,7 +259,7 @@ on_every_driver! {
         .unwrap();
         let mut client = unix_client(&path);
         client.ask("/");
-        server.until("dispatched", |counters| counters.count(lanner::Count::Requests) == 1);
+        server.until("dispatched", |counters| counters.count(Count::Requests) == 1);
         drop(client);
         server.until_open(0);
     }
@@ -287,7 +287,7 @@ on_every_driver! {
             let told = refusal(on, "systemd:other");
             assert!(told.contains("web"), "{told}");
             let server = start_on(on, "systemd:web").unwrap();
-            server.until("two requests", |counters| counters.count(lanner::Count::Requests) == 2);
+            server.until("two requests", |counters| counters.count(Count::Requests) == 2);
             return;
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
