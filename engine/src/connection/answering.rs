@@ -49,7 +49,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its answer was dropped", || {
                 drop(response.body);
             });
-            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
+            return self.respond_with(shared, Status::INTERNAL_SERVER_ERROR);
         }
         match response.body {
             ResponseBody::Whole(bytes) => {
@@ -181,7 +181,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
+            return self.respond_with(shared, Status::INTERNAL_SERVER_ERROR);
         }
         let mut turn = shared.turn(self.output, self.now);
         if !shared
@@ -201,7 +201,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
+            return self.respond_with(shared, Status::INTERNAL_SERVER_ERROR);
         }
         response::recycle(fields);
         let exchange = shared.exchanges.slot(self.slot);

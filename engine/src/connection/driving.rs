@@ -28,7 +28,7 @@ pub(super) struct Drive<'a, W> {
 
 impl<W: Wire> Drive<'_, W> {
     /// Asks the app what is to hold for the request, and calls it or has it wait for others to end first
-    /// (`LANNER_MAX_INFLIGHT`). [`Progress::Made`] where the exchange can be run at once.
+    /// (`LANNER_MAX_INFLIGHT`). [`Progress::Made`] where the app can be asked at once, or the exchange is over.
     #[inline(always)]
     fn begin<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
         if self.is_misdirected(shared) {
@@ -41,7 +41,8 @@ impl<W: Wire> Drive<'_, W> {
         let Some(overrides) = shared.exchanges.admit(self.slot) else {
             shared.counters.add(Count::Panics);
             tracing::error!(connection = self.info.id, "the app panicked in its `admit`");
-            self.answer_in_place(shared, Status::INTERNAL_SERVER_ERROR);
+            // Its link is not made good for this exchange yet, and nothing there is this app's wish.
+            self.respond_with(shared, Status::INTERNAL_SERVER_ERROR);
             return Progress::Made;
         };
         let mut turn = shared.turn(self.output, self.now);
@@ -214,11 +215,18 @@ impl<W: Wire> Drive<'_, W> {
         }
     }
 
-    /// Sends an answer of our own, where the app has none.
+    /// Sends an answer of our own where the app, which was asked, has none.
     #[cold]
     #[inline(never)]
-    pub(super) fn answer_in_place<D: Dispatch>(&mut self, shared: &mut Shared<D>, status: Status) {
+    fn answer_in_place<D: Dispatch>(&mut self, shared: &mut Shared<D>, status: Status) {
         self.take_answer(shared, plain(status));
+    }
+
+    /// Sends an answer of our own.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn respond_with<D: Dispatch>(&mut self, shared: &mut Shared<D>, status: Status) {
+        self.respond(shared, plain(status));
     }
 
     #[inline(always)]
