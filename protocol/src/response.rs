@@ -150,18 +150,31 @@ fn encode_framing(
     }
 }
 
+/// The decimal digits of a length that is written as one piece.
+const SHORT_DIGITS_MAX: usize = 4;
+
+const NAME: usize = b"content-length: ".len();
+
 #[inline(always)]
 fn encode_content_length(length: u64, into: &mut Vec<u8>) {
-    match length {
-        // The lengths of most small answers: as one piece of a length known here, and without divisions.
-        10..=99 => {
-            let mut line = *b"content-length: 00\r\n";
-            line[16] += length as u8 / 10;
-            line[17] += length as u8 % 10;
-            into.extend_from_slice(&line);
-        }
-        _ => encode_other_content_length(length, into),
+    let digits = match length {
+        0..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        1_000..=9_999 => SHORT_DIGITS_MAX,
+        _ => return encode_other_content_length(length, into),
+    };
+    let mut line = *b"content-length: 0000\r\n";
+    let mut rest = length as u16;
+    for place in (NAME..NAME + digits).rev() {
+        line[place] = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
+    line[NAME + digits] = b'\r';
+    line[NAME + digits + 1] = b'\n';
+    // All of it, which is of a length known here, and then without what is too much.
+    into.extend_from_slice(&line);
+    into.truncate(into.len() - (SHORT_DIGITS_MAX - digits));
 }
 
 #[inline(never)]
@@ -364,6 +377,31 @@ mod tests {
             output.contiguous().unwrap(),
             b"2\r\nab\r\n0\r\nt: 1\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn lengths_are_exact_at_the_edges() {
+        for length in [
+            0,
+            9,
+            10,
+            13,
+            99,
+            100,
+            999,
+            1_000,
+            9_999,
+            10_000,
+            65_536,
+            u64::MAX,
+        ] {
+            let mut line = b"before".to_vec();
+            encode_content_length(length, &mut line);
+            assert_eq!(
+                line,
+                format!("beforecontent-length: {length}\r\n").into_bytes()
+            );
+        }
     }
 
     #[test]
