@@ -334,8 +334,10 @@ impl<D: Dispatch> Doorkeeper<D> for Epoll<D> {
             descriptor,
             interest: None,
         });
-        // A request often comes with the end of its connection's handshake, and one that is answered and closed at once is
-        // never waited for.
+        if self.worker.shared.limits.tcp_defer_accept.is_none() {
+            return self.watch(key, true, false);
+        }
+        // Its first bytes are there, and one that is answered and closed at once is never waited for.
         self.read(key, false);
         self.serve(key);
     }
