@@ -18,6 +18,9 @@ const FIGURE_WIDTH: usize = 10;
 /// And of their number.
 const COUNT_WIDTH: usize = 12;
 
+/// A last answer so much of the time behind the last request is not worth telling.
+const BEHIND_SHARE_TOLD: f64 = 0.05;
+
 impl fmt::Display for Text<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(record) = self;
@@ -78,6 +81,14 @@ pub(super) fn asked(record: &Record) -> [String; 3] {
     }
     let warm_up = Seconds(record.warm_up_s);
     let _ = write!(how, " recorded after {warm_up} of warm-up");
+    let behind = record.recorded_s - asked.duration_s;
+    if behind > asked.duration_s * BEHIND_SHARE_TOLD {
+        let _ = write!(
+            how,
+            "; the server fell behind, and answered for {} after the last request",
+            Seconds(behind)
+        );
+    }
     [what, whom(record), how]
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lanner_limits::Moment;
+
 use crate::latency::Latency;
 
 use super::trouble::Troubles;
@@ -21,6 +23,8 @@ pub struct Tally {
     pub resumed: u64,
     /// Answers by their status.
     pub statuses: BTreeMap<u16, u64>,
+    /// When the last of them came.
+    pub(super) last_answer: Moment,
     /// Bytes read from sockets behind the warm-up.
     pub bytes_read: u64,
     /// Bytes written to them.
@@ -44,6 +48,7 @@ impl Tally {
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
         self.resumed += other.resumed;
+        self.last_answer = self.last_answer.max(other.last_answer);
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
         }
@@ -154,6 +159,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// In an open loop, answers that came behind the last request belong to it, and so does the time that they took: a server
+    /// that falls behind would seem to keep up.
+    pub(super) fn wait_for_last_answer(&mut self) {
+        let answered = self.tally.last_answer.since(Moment::ZERO + self.warm_up);
+        self.recorded = self.recorded.max(answered);
+    }
+
     /// The run ended so long after it began, which was before its time.
     pub(super) fn end_at(&mut self, elapsed: Duration) {
         self.recorded = elapsed.saturating_sub(self.warm_up).min(self.recorded);

@@ -243,6 +243,7 @@ impl Lane<'_> {
                     if self.counts(call, now) {
                         self.tally.latency.record(latency);
                         *self.tally.statuses.entry(status).or_default() += 1;
+                        self.tally.last_answer = now;
                     } else if matches!(self.demand, Demand::Closed { end } if now >= end) {
                         // Too late for this run, as what is still under way.
                         self.tally.unfinished += 1;
