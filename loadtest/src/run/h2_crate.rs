@@ -327,6 +327,10 @@ impl Lane<'_> {
             down.flow_control().release_capacity(bytes)?;
             self.books.borrow_mut().body(bytes);
         }
+        // A server that answers before it has taken the body may never take it, and counts the stream until it is over.
+        if !ask.body.is_empty() {
+            up.send_reset(Reason::CANCEL);
+        }
         Ok(status)
     }
 }

@@ -382,10 +382,16 @@ fn limits(plan: &Plan) -> Limits {
     }
     limits.h2_stream_window = WINDOW_BYTES;
     limits.h2_conn_window = WINDOW_BYTES;
+    // A server may end each stream with a reset behind a whole answer (RFC 9113 section 8.1).
+    limits.h2_control_burst = CONTROL_FRAMES_MAX;
+    limits.h2_control_rate = CONTROL_FRAMES_MAX;
     // A slow answer is a fact to be measured: the plan's own timeout judges it.
     limits.header_timeout = plan.timeout.max(limits.header_timeout);
     limits
 }
+
+/// Frames a second that carry no answer: more than a server can answer requests.
+const CONTROL_FRAMES_MAX: u64 = 1_000_000;
 
 /// Both windows of HTTP/2: no server waits for us (h2load has the same).
 const WINDOW_BYTES: u32 = (1 << 30) - 1;

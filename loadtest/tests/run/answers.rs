@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lanner::{Error, Request, Response, Server};
+
 use crate::canned;
 use crate::certificate;
 use crate::command::{assert_clean, load};
@@ -267,4 +269,28 @@ fn requests_of_a_pipeline_go_together_when_all_before_them_are_answered() {
     assert!(outcome.tally.answers() > 0);
     assert_eq!(early.load(Ordering::SeqCst), 0);
     assert!(batches.load(Ordering::SeqCst) > 1);
+}
+
+#[test]
+fn streams_that_are_answered_before_their_body_is_taken_make_room_for_others() {
+    let server = Server::builder()
+        .set("listen", "http://127.0.0.1:0")
+        .set("workers", "1")
+        .set("h2_max_streams", "2")
+        .set("max_request_body", "1000")
+        .start(|_worker| |_: Request| async { Ok::<_, Error>(Response::text("taken")) })
+        .unwrap();
+    let address = server.handle().addresses()[0].to_string();
+    for client in ["own", "h2-crate"] {
+        let words = "--h2 --connections 1 --streams 2 --data-bytes 10000000 --duration 400ms";
+        let outcome = load(&format!("{address}/ {words} --client {client}"));
+        assert_eq!(outcome.tally.troubles.sum(), 0, "{client}");
+        assert!(
+            outcome.tally.statuses[&413] > 2,
+            "{client}: {:?}",
+            outcome.tally
+        );
+    }
+    server.handle().stop_now();
+    server.join().unwrap();
 }
