@@ -1,6 +1,6 @@
-//! `lanner-loadtest compare`: servers side by side in one run: each pinned to one core, the load on another, rounds interleaved in shuffled order, medians.
-//! The figure is the server's CPU time per request, which holds as long as the load generator is the bottleneck; only ratios
-//! within one run mean anything.
+//! `lanner-loadtest compare`: servers side by side in one run: each pinned to one core, the load on another, rounds interleaved
+//! in shuffled order, medians. The figure is the server's CPU time per request, which holds as long as the load generator is
+//! the bottleneck; only ratios within one run mean anything.
 //!
 //! ```text
 //! cargo build --release

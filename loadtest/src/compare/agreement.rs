@@ -135,7 +135,7 @@ pub(crate) fn ratios(agreements: &[Agreement]) -> Option<Table> {
         P99_WITHIN * 100.0,
     ));
     table.note(
-        "Under way: rate x mean latency, which for a closed loop that sends again at once is all its connections (Little's law). \
+        "Under way, in the tables below: rate x mean latency, which for a closed loop that sends again at once is all its connections (Little's law). \
          Less is time in which a generator had a connection without a request on it, or did not count it as latency; more is \
          latency that it told without a request. Where a generator used all of its core and the server did not, rate and \
          latency are that generator's own, and generators that cost differently cannot agree."

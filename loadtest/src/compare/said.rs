@@ -41,10 +41,16 @@ impl Said {
             sleep(Duration::from_millis(5));
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(kept.make_contiguous())
-            .trim()
-            .to_owned()
+        let text = String::from_utf8_lossy(kept.make_contiguous());
+        printable(text.trim())
     }
+}
+
+/// The text without what would colour a terminal, or spoil a document.
+fn printable(text: &str) -> String {
+    let is_layout = |letter| matches!(letter, '\n' | '\t');
+    let spared = |letter: &char| !letter.is_control() || is_layout(*letter);
+    text.chars().filter(spared).collect()
 }
 
 fn listen(mut from: PipeReader, kept: &Mutex<VecDeque<u8>>) {
@@ -75,6 +81,14 @@ mod tests {
         let text = said("sh", &["-c", "echo one; echo two >&2"]);
         assert_eq!(text, "one\ntwo");
         assert_eq!(said("true", &[]), "");
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_it() {
+        assert_eq!(
+            said("printf", &["\\033[31mred\\000\\r\\n\\tend"]),
+            "[31mred\n\tend"
+        );
     }
 
     #[test]

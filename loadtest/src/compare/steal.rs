@@ -1,5 +1,5 @@
-//! What others had of two cores while we measured: time that the hypervisor gave to somebody else, and time of other processes. Rounds with much
-//! of either measured the neighbours.
+//! What others had of two cores while we measured: time that the hypervisor gave to somebody else, and time of other
+//! processes. Rounds with much of either measured the neighbours.
 
 use std::{fmt, fs};
 

@@ -89,7 +89,7 @@ pub(crate) fn table(recipes: &[Recipe], columns: &[Column]) -> Option<Table> {
     }
     table.note(
         "In parentheses behind CPU time: how many times the floor of the same kind; a scenario's own table says whether its \
-         floors count."
+         floors count. Every ratio is the median of the ratios within the rounds, so it is not that of the medians."
             .to_owned(),
     );
     Some(table)
