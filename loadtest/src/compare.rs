@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::arguments::{Arguments, Failure};
 use crate::descriptors;
+use crate::run::Interruption;
 
 pub use command::PROGRAM;
 
@@ -85,6 +86,8 @@ struct Plan {
     /// Where the other programs of this build are.
     programs: PathBuf,
     credentials: Credentials,
+    /// Asked between rounds, so that nothing is left behind: the servers and their files go with what holds them.
+    interruption: Interruption,
 }
 
 /// Where a document of the whole run goes.
@@ -104,6 +107,11 @@ impl Plan {
         WARM_UP_MAX.min(self.time)
     }
 
+    /// What an interrupted run ends with.
+    fn interrupted(&self) -> Failure {
+        Failure::Run(format!("{}: the rest was not measured", self.interruption))
+    }
+
     /// Tells of what was found out, as soon as it is.
     fn tell(&self, text: &str) {
         match self.markdown {
@@ -118,7 +126,8 @@ impl Plan {
 /// # Errors
 /// The command line is wrong, a program is missing, or a server does not answer as the others do.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = command::read_plan(arguments)?;
+    let mut plan = command::read_plan(arguments)?;
+    plan.interruption = Interruption::by_signals().map_err(Failure::of("taking signals"))?;
     let mut document = Document::default();
     let scenarios = sendable(command::read_scenarios(arguments)?, &plan, &mut document)?;
     let recipes = command::read_recipes(arguments.words(), &plan)?;
@@ -159,6 +168,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
         document.write(&plan, &recipes)?;
+        if plan.interruption.is_wanted() {
+            failure.get_or_insert_with(|| plan.interrupted());
+            break;
+        }
     }
     conclude(&plan, &recipes, &document);
     failure.map_or(Ok(()), Err)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::arguments::{Arguments, Failure, Flag, Program};
+use crate::run::Interruption;
 
 use super::credentials::Credentials;
 use super::engine::Engine;
@@ -184,6 +185,7 @@ pub(super) fn read_plan(arguments: &Arguments) -> Result<Plan, Failure> {
         client_core: arguments.count("client-core", 0..=4095)?,
         programs: program.parent().map(PathBuf::from).unwrap_or_default(),
         credentials: Credentials::make()?,
+        interruption: Interruption::default(),
     };
     if plan.server_core == plan.client_core {
         return Err(Failure::Usage(

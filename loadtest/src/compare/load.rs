@@ -150,6 +150,10 @@ impl Load<'_> {
         let mut most = [Taken::default(); 2];
         for round in 0..plan.rounds {
             for index in shuffle.order(seats.len()) {
+                if plan.interruption.is_wanted() {
+                    absent.fail(plan.interrupted());
+                    return most;
+                }
                 let seat = &mut seats[index];
                 if seat.failure.is_some() {
                     continue;
@@ -161,6 +165,11 @@ impl Load<'_> {
                 });
                 let (figures, taken) = match tried {
                     Ok(told) => told,
+                    // A terminal's Ctrl-C ends the servers too.
+                    Err(_) if plan.interruption.is_wanted() => {
+                        absent.fail(plan.interrupted());
+                        return most;
+                    }
                     Err(wrong) => {
                         seat.failure = Some(reason(&wrong));
                         absent.fail(wrong);
@@ -211,6 +220,12 @@ impl Load<'_> {
         if sent.outcome.done == 0 {
             let errors = sent.outcome.errors;
             let text = format!("{name} answered nothing to {engine}, with {errors} errors");
+            return Err(Failure::Run(text));
+        }
+        // What is dear or cheap about refusals compares nothing.
+        if sent.outcome.errors >= sent.outcome.done {
+            let (done, errors) = (sent.outcome.done, sent.outcome.errors);
+            let text = format!("{name} answered {done} requests of {engine}, with {errors} errors");
             return Err(Failure::Run(text));
         }
         Ok(Figures::of(&sent, cpu))
