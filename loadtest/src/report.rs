@@ -17,5 +17,5 @@ mod text;
 
 pub use destination::Destinations;
 pub use progress::Progress;
-pub use record::{Asked, Bytes, Figures, Met, Piece, Record, Unreadable};
+pub use record::{Asked, Bytes, Figures, InTime, Late, Met, Piece, Record, Unreadable};
 pub use text::Text;

@@ -6,10 +6,9 @@ use std::fmt::{self, Write as _};
 use super::readable::Plain;
 use super::record::{Figures, Piece, Record};
 
-const HEAD: &str =
-    "at_s,length_s,rate,errors,answers,mean_ms,p50_ms,p90_ms,p99_ms,p999_ms,p9999_ms,max_ms,ended";
+const HEAD: &str = "at_s,length_s,rate,errors,answers,late,mean_ms,p50_ms,p90_ms,p99_ms,p999_ms,p9999_ms,max_ms,ended";
 
-/// The whole file. Where nothing was answered, latencies are empty.
+/// The whole file. `late` are those of the answers that came behind the time that was recorded. Where nothing was answered, latencies are empty.
 pub(super) fn csv(record: &Record) -> String {
     let mut text = format!("{HEAD}\n");
     for (index, piece) in record.time_line.iter().enumerate() {
@@ -18,11 +17,12 @@ pub(super) fn csv(record: &Record) -> String {
             length_s,
             rate,
             errors,
+            late,
             ..
         } = piece;
         let _ = write!(text, "{at_s},{length_s},{rate},{errors},");
         let answers = piece.latency_ms.map_or(0, |figures| figures.count);
-        let _ = write!(text, "{answers}");
+        let _ = write!(text, "{answers},{late}");
         let values = piece.latency_ms.as_ref().map(Figures::values);
         for index in 0..Figures::NAMES.len() {
             text.push(',');

@@ -11,7 +11,7 @@ use self::axis::Axis;
 use self::plot::{Line, Names, Plot};
 use super::readable::{Count, Millis};
 use super::record::{Figures, Piece, Record};
-use super::text::{asked, bytes, statuses};
+use super::text::{asked, bytes, statuses, throughput};
 
 /// Runs on one page: as many as there are colours to tell them apart.
 pub(super) const RUNS_MAX: usize = palette::RUNS.len();
@@ -277,6 +277,7 @@ fn push_run(html: &mut String, index: usize, run: &Record) {
         ("Asked", what),
         ("Whom", whom),
         ("How", how),
+        ("Throughput", throughput(run)),
         ("Statuses", statuses(run)),
         ("Bytes", bytes(run)),
     ] {

@@ -38,10 +38,16 @@ pub struct Record {
     pub warm_up_s: f64,
     /// How long was recorded.
     pub recorded_s: f64,
-    /// Answers per second.
+    /// Answers per second, in the time that was recorded.
     pub rate: f64,
-    /// Answers, whatever their status.
+    /// What `rate` and the bytes per second are of. In records of before it was told apart, everything is.
+    #[serde(default)]
+    pub in_time: Option<InTime>,
+    /// Answers, whatever their status, to what was asked in the time that was recorded.
     pub answers: u64,
+    /// Those of them that came behind it, where an open loop had to wait for some.
+    #[serde(default)]
+    pub late: Option<Late>,
     /// Those that are neither 2xx nor 3xx.
     pub failures: u64,
     /// Answers by their status.
@@ -133,6 +139,24 @@ pub struct Bytes {
     pub body: u64,
 }
 
+/// What came in the time that was recorded: in an open loop also answers to requests of the warm-up, and none that came late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct InTime {
+    /// Answers.
+    pub answers: u64,
+    /// Bytes.
+    pub bytes: Bytes,
+}
+
+/// Answers that came behind the time that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Late {
+    /// How many.
+    pub answers: u64,
+    /// How long behind it the last of them came.
+    pub until_s: f64,
+}
+
 /// What one quotes of a histogram, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Figures {
@@ -163,6 +187,9 @@ pub struct Piece {
     pub length_s: f64,
     /// Answers per second in it.
     pub rate: f64,
+    /// How many of its answers came behind the time that was recorded.
+    #[serde(default)]
+    pub late: u64,
     /// Errors in it.
     pub errors: u64,
     /// Latencies of what was answered in it, to two digits.
@@ -196,7 +223,19 @@ impl Record {
             warm_up_s: outcome.warm_up.as_secs_f64(),
             recorded_s: outcome.recorded.as_secs_f64(),
             rate: rounded(outcome.rate()),
+            in_time: Some(InTime {
+                answers: tally.in_time.answers,
+                bytes: Bytes {
+                    read: tally.in_time.bytes_read,
+                    written: tally.in_time.bytes_written,
+                    body: tally.in_time.body_bytes,
+                },
+            }),
             answers: tally.answers(),
+            late: (tally.late > 0).then_some(Late {
+                answers: tally.late,
+                until_s: tally.late_until.as_secs_f64(),
+            }),
             failures: tally.failures(),
             statuses: tally.statuses.clone(),
             errors: tally.troubles.sum(),
@@ -227,6 +266,14 @@ impl Record {
         let (recorded, asked) = (Seconds(self.recorded_s), Seconds(self.asked.duration_s));
         let text = format!("{reason}: these figures are of {recorded}, and {asked} were asked for");
         Some(("ended early", text))
+    }
+
+    /// What came in the time that was recorded.
+    pub(super) fn in_time(&self) -> InTime {
+        self.in_time.unwrap_or(InTime {
+            answers: self.answers,
+            bytes: self.bytes,
+        })
     }
 
     /// One line of JSON.
@@ -373,7 +420,8 @@ fn time_line(outcome: &Outcome, is_open: bool) -> Vec<Piece> {
         for number in pieces.len() as u64..told.number {
             pieces.push(piece(&Interval::new(number), outcome, outcome.interval));
         }
-        let length = if is_late {
+        // What came late filled the rest of the piece in which the run ended.
+        let length = if is_late || told.late > 0 {
             outcome.interval
         } else {
             outcome.interval.min(rest)
@@ -402,6 +450,7 @@ fn piece(told: &Interval, outcome: &Outcome, length: Duration) -> Piece {
         at_s: rounded(begin - outcome.warm_up.as_secs_f64()),
         length_s: length.as_secs_f64(),
         rate: rounded(told.latency.count() as f64 / length.as_secs_f64()),
+        late: told.late,
         errors: told.troubles,
         latency_ms: Figures::of(&told.latency),
     }
@@ -489,5 +538,14 @@ mod tests {
         );
         let closed = time_line(&outcome, false);
         assert_eq!(rates(&closed), [(-0.1, 100.0), (0.0, 100.0)]);
+    }
+
+    #[test]
+    fn a_piece_in_which_the_run_ends_is_whole_where_late_answers_fill_it() {
+        let mut outcome = outcome(Duration::from_millis(50), &[(0, 10, 0), (1, 10, 0)]);
+        outcome.time_line[1].late = 5;
+        let line = time_line(&outcome, true);
+        assert_eq!(rates(&line), [(-0.1, 100.0), (0.0, 100.0)]);
+        assert_eq!(line[1].late, 5);
     }
 }

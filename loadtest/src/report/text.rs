@@ -18,9 +18,6 @@ const FIGURE_WIDTH: usize = 10;
 /// And of their number.
 const COUNT_WIDTH: usize = 12;
 
-/// A last answer so much of the time behind the last request is not worth telling.
-const BEHIND_SHARE_TOLD: f64 = 0.05;
-
 impl fmt::Display for Text<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(record) = self;
@@ -81,14 +78,6 @@ pub(super) fn asked(record: &Record) -> [String; 3] {
     }
     let warm_up = Seconds(record.warm_up_s);
     let _ = write!(how, " recorded after {warm_up} of warm-up");
-    let behind = record.recorded_s - asked.duration_s;
-    if behind > asked.duration_s * BEHIND_SHARE_TOLD {
-        let _ = write!(
-            how,
-            "; the server fell behind, and answered for {} after the last request",
-            Seconds(behind)
-        );
-    }
     [what, whom(record), how]
 }
 
@@ -121,14 +110,21 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 fn write_answers(formatter: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
-    let (rate, answers) = (Count(record.rate), Count::of(record.answers));
-    let of = Seconds(record.recorded_s);
-    line(
-        formatter,
-        "throughput",
-        format_args!("{rate}/s ({answers} answers in {of})"),
-    )?;
+    line(formatter, "throughput", throughput(record))?;
     line(formatter, "statuses", statuses(record))
+}
+
+/// Answers per second, of how many, and those that came too late for it.
+pub(super) fn throughput(record: &Record) -> String {
+    let (rate, answers) = (Count(record.rate), Count::of(record.in_time().answers));
+    let mut text = format!("{rate}/s ({answers} answers in ");
+    let _ = write!(text, "{}", Seconds(record.recorded_s));
+    if let Some(late) = record.late {
+        let (answers, until) = (Count::of(late.answers), Millis(late.until_s * 1e3));
+        let _ = write!(text, "; {answers} more came up to {until} later");
+    }
+    text.push(')');
+    text
 }
 
 /// Each status and how often it came.
@@ -161,17 +157,17 @@ fn write_bytes(formatter: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Resu
     line(formatter, "bytes", bytes(record))
 }
 
-/// What went over the wire.
+/// What went over the wire, and how much of it in each second that was recorded.
 pub(super) fn bytes(record: &Record) -> String {
-    let bytes = record.bytes;
+    let (bytes, in_time) = (record.bytes, record.in_time().bytes);
     let per_second = |count: u64| Size(count as f64 / record.recorded_s.max(1e-9));
     format!(
         "{} in ({}/s), {} of them bodies; {} out ({}/s)",
         Size(bytes.read as f64),
-        per_second(bytes.read),
+        per_second(in_time.read),
         Size(bytes.body as f64),
         Size(bytes.written as f64),
-        per_second(bytes.written),
+        per_second(in_time.written),
     )
 }
 

@@ -92,6 +92,8 @@ pub(super) struct Lane<'a> {
     swept: usize,
     /// The warm-up is over.
     is_recording: bool,
+    /// The time that is recorded is over.
+    is_past: bool,
     tally: Tally,
 }
 
@@ -131,6 +133,7 @@ impl<'a> Lane<'a> {
             sweep_due: Moment::ZERO,
             swept: 0,
             is_recording: false,
+            is_past: false,
             tally: Tally::default(),
         })
     }
@@ -154,6 +157,9 @@ impl<'a> Lane<'a> {
         }
         if !self.is_recording {
             self.tally.forget_bytes();
+        }
+        if !self.is_past {
+            self.tally.note_bytes();
         }
         let under_way = self.calls().filter(|call| self.records(*call)).count();
         let waiting = self.demand.waiting(self.recorded_from());
@@ -184,6 +190,10 @@ impl<'a> Lane<'a> {
         Moment::ZERO + self.plan.warm_up
     }
 
+    fn recorded_until(&self) -> Moment {
+        self.recorded_from() + self.plan.duration
+    }
+
     /// Whether a call counts: in an open loop by its moment, in a closed one by the moment of its answer.
     fn records(&self, call: Call) -> bool {
         match self.demand {
@@ -195,8 +205,12 @@ impl<'a> Lane<'a> {
     fn next_moment(&self) -> Moment {
         let redial = self.redials.next_moment();
         let redial = redial.filter(|_| !self.openings.is_full());
+        // A closed loop ends then.
+        let until = self.recorded_until();
+        let until = if self.is_past { Moment::MAX } else { until };
         self.demand
             .next_moment()
+            .min(until)
             .min(redial.unwrap_or(Moment::MAX))
             .min(self.sweep_due)
             .min(self.interval_end)
@@ -215,6 +229,10 @@ impl<'a> Lane<'a> {
         if !self.is_recording && now >= self.recorded_from() {
             self.is_recording = true;
             self.tally.forget_bytes();
+        }
+        if !self.is_past && now >= self.recorded_until() {
+            self.is_past = true;
+            self.tally.note_bytes();
         }
         self.demand.handle_time(now);
         while self.demand.has_due()

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lanner_limits::Moment;
-
 use crate::latency::Latency;
 
 use super::trouble::Troubles;
@@ -23,8 +21,12 @@ pub struct Tally {
     pub resumed: u64,
     /// Answers by their status.
     pub statuses: BTreeMap<u16, u64>,
-    /// When the last of them came.
-    pub(super) last_answer: Moment,
+    /// What came in the time that was recorded: what rates are of.
+    pub in_time: InTime,
+    /// Of the answers, those that came behind that time. Only an open loop waits for them.
+    pub late: u64,
+    /// How long behind it the last of them came.
+    pub late_until: Duration,
     /// Bytes read from sockets behind the warm-up.
     pub bytes_read: u64,
     /// Bytes written to them.
@@ -37,7 +39,8 @@ pub struct Tally {
     pub unfinished: u64,
     /// Streams that some server allowed on a connection, where those are fewer than were asked for.
     pub streams_allowed: Option<usize>,
-    /// What was still waited for then, requests and connections, in the words that it is told in where nothing at all was answered.
+    /// What was still waited for then, requests and connections, in the words that it is told in where nothing at all was
+    /// answered.
     pub(super) in_vain: Troubles,
 }
 
@@ -48,7 +51,9 @@ impl Tally {
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
         self.resumed += other.resumed;
-        self.last_answer = self.last_answer.max(other.last_answer);
+        self.in_time.merge(other.in_time);
+        self.late += other.late;
+        self.late_until = self.late_until.max(other.late_until);
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
         }
@@ -83,6 +88,13 @@ impl Tally {
         (self.bytes_read, self.bytes_written, self.body_bytes) = (0, 0, 0);
     }
 
+    /// The time that is recorded is over: what is moved from now on was not moved in it.
+    pub(super) fn note_bytes(&mut self) {
+        self.in_time.bytes_read = self.bytes_read;
+        self.in_time.bytes_written = self.bytes_written;
+        self.in_time.body_bytes = self.body_bytes;
+    }
+
     /// All answers, whatever their status.
     pub fn answers(&self) -> u64 {
         self.statuses.values().sum()
@@ -108,6 +120,29 @@ impl Tally {
     }
 }
 
+/// What came in the time that was recorded, whatever belongs to it. In an open loop that is something else than the answers to the
+/// requests of that time: a server that falls behind answers those of the warm-up in it, and many of its own when it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InTime {
+    /// Answers.
+    pub answers: u64,
+    /// Bytes read from sockets.
+    pub bytes_read: u64,
+    /// Bytes written to them.
+    pub bytes_written: u64,
+    /// Bytes of answers' bodies.
+    pub body_bytes: u64,
+}
+
+impl InTime {
+    fn merge(&mut self, other: Self) {
+        self.answers += other.answers;
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+        self.body_bytes += other.body_bytes;
+    }
+}
+
 /// One piece of the time line, the warm-up included.
 #[derive(Clone, Debug)]
 pub struct Interval {
@@ -115,6 +150,8 @@ pub struct Interval {
     pub number: u64,
     /// Latencies of the requests that were answered in it.
     pub latency: Latency,
+    /// How many of them came behind the time that was recorded.
+    pub late: u64,
     /// What went wrong in it.
     pub troubles: u64,
 }
@@ -124,12 +161,14 @@ impl Interval {
         Self {
             number,
             latency: Latency::coarse(),
+            late: 0,
             troubles: 0,
         }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
+        self.late += other.late;
         self.troubles += other.troubles;
     }
 
@@ -159,24 +198,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// In an open loop, answers that came behind the last request belong to it, and so does the time that they took: a server
-    /// that falls behind would seem to keep up.
-    pub(super) fn wait_for_last_answer(&mut self) {
-        let answered = self.tally.last_answer.since(Moment::ZERO + self.warm_up);
-        self.recorded = self.recorded.max(answered);
-    }
-
     /// The run ended so long after it began, which was before its time.
     pub(super) fn end_at(&mut self, elapsed: Duration) {
         self.recorded = elapsed.saturating_sub(self.warm_up).min(self.recorded);
         self.warm_up = self.warm_up.min(elapsed);
     }
 
-    /// Answers per second.
+    /// Answers per second, in the time that was recorded. What an open loop was answered later is not among them, or a server that
+    /// falls behind would seem to keep up.
     pub fn rate(&self) -> f64 {
         let seconds = self.recorded.as_secs_f64();
         if seconds > 0.0 {
-            self.tally.answers() as f64 / seconds
+            self.tally.in_time.answers as f64 / seconds
         } else {
             0.0
         }

@@ -1,5 +1,7 @@
 //! Every format of a run that went well, and of one whose server died half way.
 
+use std::time::Duration;
+
 use lanner_loadtest::report::Record;
 use serde_json::Value;
 
@@ -58,7 +60,11 @@ fn json_is_one_line_with_every_figure_and_is_read_back() {
     assert_eq!(record.json() + "\n", ended.out);
     // Runs of before these were told are drawn beside new ones.
     let mut older = ended.out.clone();
-    for name in ["\"interrupted\":false,", "\"streams_allowed\":null,"] {
+    for name in [
+        "\"interrupted\":false,",
+        "\"streams_allowed\":null,",
+        "\"late\":null,",
+    ] {
         assert!(older.contains(name), "{older}");
         older = older.replace(name, "");
     }
@@ -105,7 +111,45 @@ fn an_open_loop_says_its_rate() {
         "{}",
         ended.out
     );
-    assert!(ended.out.contains("(80 answers in 0.4 s)"), "{}", ended.out);
+    let record =
+        Record::read(&run(server::answering(), &["--rate", "200/s", "--json"]).out).unwrap();
+    assert_eq!(record.answers, 80);
+    // Those under way at one end of that time or the other.
+    let in_time = record.in_time.unwrap().answers;
+    assert!((record.rate - in_time as f64 / 0.4).abs() < 1e-3);
+    assert!(ended.out.contains(" answers in 0.4 s"), "{}", ended.out);
+}
+
+#[test]
+fn every_format_tells_late_answers_apart() {
+    let folder = Folder::new("late");
+    let [csv, html] = ["a.csv", "a.html"].map(|file| folder.path(file));
+    // 40 requests on two connections, each answered after 50 ms: a second, of which 0.4 s are recorded.
+    let slow = || server::answering_after(Duration::from_millis(50));
+    let flags = [
+        "--rate", "100/s", "--json", "--csv", &csv, "--report", &html,
+    ];
+    let record = Record::read(&run_after("0s", slow(), &flags).out).unwrap();
+    let (in_time, late) = (record.in_time.unwrap(), record.late.unwrap());
+    assert!(in_time.answers <= 16, "{}", in_time.answers);
+    assert_eq!(in_time.answers + late.answers, record.answers);
+    assert_eq!(record.answers, 40);
+    assert!((record.rate - in_time.answers as f64 / 0.4).abs() < 1e-3);
+    assert!(late.until_s >= 0.59, "{}", late.until_s);
+    assert!(in_time.bytes.read < record.bytes.read);
+
+    let text = folder.read("a.csv");
+    let mut rows = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = rows.next().unwrap();
+    let column = head.iter().position(|name| *name == "late").unwrap();
+    let in_rows: u64 = rows.map(|row| row[column].parse::<u64>().unwrap()).sum();
+    assert_eq!(in_rows, late.answers);
+
+    let told = format!(" answers in 0.4 s; {} more came up to ", late.answers);
+    let page = folder.read("a.html");
+    assert!(page.contains(&told), "{told} is missing in:\n{page}");
+    let ended = run_after("0s", slow(), &["--rate", "100/s"]);
+    assert!(ended.out.contains(" more came up to "), "{}", ended.out);
 }
 
 #[test]

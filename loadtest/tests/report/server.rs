@@ -18,6 +18,11 @@ pub(crate) fn answering() -> SocketAddr {
     answering_times(usize::MAX)
 }
 
+/// The same, each after a pause.
+pub(crate) fn answering_after(pause: Duration) -> SocketAddr {
+    answering_times_after(usize::MAX, pause)
+}
+
 /// Takes connections, and says nothing.
 pub(crate) fn mute() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -36,7 +41,7 @@ pub(crate) fn telling(count: usize) -> (SocketAddr, Receiver<()>) {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let left = left.clone();
-            thread::spawn(move || answer(stream, &left, address));
+            thread::spawn(move || answer(stream, &left, address, Duration::ZERO));
         }
     });
     thread::spawn(move || {
@@ -51,6 +56,10 @@ pub(crate) fn telling(count: usize) -> (SocketAddr, Receiver<()>) {
 
 /// Answers so many requests, and then is gone: connections are cut, and nobody listens any more.
 pub(crate) fn answering_times(times: usize) -> SocketAddr {
+    answering_times_after(times, Duration::ZERO)
+}
+
+fn answering_times_after(times: usize, pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let left = Arc::new(AtomicUsize::new(times));
@@ -60,13 +69,13 @@ pub(crate) fn answering_times(times: usize) -> SocketAddr {
                 return;
             };
             let left = left.clone();
-            thread::spawn(move || answer(stream, &left, address));
+            thread::spawn(move || answer(stream, &left, address, pause));
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, left: &AtomicUsize, address: SocketAddr) {
+fn answer(mut stream: TcpStream, left: &AtomicUsize, address: SocketAddr, pause: Duration) {
     let (mut heard, mut bytes) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut bytes) {
         heard.extend_from_slice(&bytes[..count]);
@@ -82,6 +91,7 @@ fn answer(mut stream: TcpStream, left: &AtomicUsize, address: SocketAddr) {
             drop(TcpStream::connect(address));
             return;
         }
+        thread::sleep(pause);
         if stream.write_all(ANSWER).is_err() {
             return;
         }

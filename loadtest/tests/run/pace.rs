@@ -1,7 +1,12 @@
 //! The open loop keeps its moments, whatever the server does.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use lanner_loadtest::run::Outcome;
 
 use crate::canned::{self, ANSWER};
 use crate::command::{assert_clean, load};
@@ -58,12 +63,93 @@ fn latency_counts_from_the_moment_that_was_meant() {
     assert_eq!(figures.count, 10);
     assert!(figures.max >= Duration::from_millis(490), "{figures:?}");
     assert!(figures.p50 >= Duration::from_millis(240), "{figures:?}");
-    // Twenty a second is what the server does, however fast it was asked.
-    assert!(outcome.rate() < 21.0, "{}", outcome.rate());
+}
+
+/// A server that does one thing after the other, and takes so long for each.
+fn working(each: Duration) -> SocketAddr {
+    let turn = Mutex::new(());
+    canned::serve(move |mut stream, _| {
+        while canned::read_request(&mut stream) {
+            let turn = turn.lock().unwrap();
+            std::thread::sleep(each);
+            drop(turn);
+            if stream.write_all(ANSWER).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// The rate is of what came in the time that was recorded.
+#[track_caller]
+fn assert_rate(outcome: &Outcome, recorded: Duration) {
+    assert_eq!(outcome.recorded, recorded);
+    let rate = outcome.tally.in_time.answers as f64 / recorded.as_secs_f64();
+    assert!((outcome.rate() - rate).abs() < 1e-6, "{}", outcome.rate());
+}
+
+#[test]
+fn a_server_that_falls_behind_has_the_rate_of_what_it_does() {
+    let address = working(Duration::from_millis(5));
+    let outcome = load(&format!(
+        "http://{address}/ --rate 1000/s --duration 200ms --threads 2"
+    ));
+    assert_clean(&outcome);
+    assert_rate(&outcome, Duration::from_millis(200));
+    let tally = &outcome.tally;
+    // 5 ms each.
+    assert!(tally.in_time.answers <= 40, "{}", tally.in_time.answers);
+    assert_eq!(tally.in_time.answers + tally.late, 200);
+    assert!(tally.late_until >= Duration::from_millis(790));
+    // All bytes are told, and those that count for the rate.
+    let each = ANSWER.len() as u64;
+    assert_eq!(tally.bytes_read, 200 * each);
+    // One on each connection may be read before the clock is looked at.
+    assert!(tally.in_time.bytes_read <= 44 * each);
+    assert!(tally.in_time.bytes_written < tally.bytes_written);
+    let in_line: u64 = outcome.time_line.iter().map(|piece| piece.late).sum();
+    assert_eq!(in_line, tally.late);
+}
+
+#[test]
+fn a_server_that_is_behind_since_the_warm_up_has_its_rate_too() {
+    let address = working(Duration::from_millis(5));
+    let outcome = load(&format!(
+        "http://{address}/ --rate 1000/s --warm-up 300ms --duration 300ms"
+    ));
+    assert_clean(&outcome);
+    assert_rate(&outcome, Duration::from_millis(300));
+    let tally = &outcome.tally;
+    // What it did then was to answer the requests of the warm-up: none of its own was answered before all of those.
+    assert_eq!((tally.answers(), tally.late), (300, 300));
+    assert!((1..=60).contains(&tally.in_time.answers));
+}
+
+#[test]
+fn one_request_that_hangs_lowers_the_rate_by_one_answer() {
+    let (hung, seen) = (Duration::from_millis(1_500), AtomicU64::new(0));
+    let address = canned::serve(move |mut stream, _| {
+        while canned::read_request(&mut stream) {
+            if seen.fetch_add(1, Ordering::SeqCst) == 10 {
+                std::thread::sleep(hung);
+            }
+            if stream.write_all(ANSWER).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = load(&format!("http://{address}/ --rate 100/s --duration 500ms"));
+    assert_clean(&outcome);
+    assert_rate(&outcome, Duration::from_millis(500));
+    let tally = &outcome.tally;
+    assert!(tally.late >= 1);
+    assert_eq!(tally.in_time.answers + tally.late, 50);
+    assert!(tally.late_until >= Duration::from_millis(1_000));
+    assert!(tally.latency.figures().max >= hung - Duration::from_millis(2));
 }
 
 /// A server that answers at once, but for a tenth of each second, in which it does nothing.
-fn stalling() -> std::net::SocketAddr {
+fn stalling() -> SocketAddr {
     let begun = Instant::now();
     canned::serve(move |mut stream, _| {
         stream.set_nodelay(true).unwrap();

@@ -76,6 +76,7 @@ impl Books {
         let latency = now.since(start);
         self.interval.latency.record(latency);
         if now >= self.recorded_from && now < self.end {
+            self.tally.in_time.answers += 1;
             self.tally.latency.record(latency);
             *self.tally.statuses.entry(status).or_default() += 1;
         } else if now >= self.end {
@@ -149,6 +150,7 @@ impl Books {
             self.tally.in_vain = Troubles::default();
             self.tally.forget_bytes();
         }
+        self.tally.note_bytes();
         let next = Interval::new(self.interval.number + 1);
         self.tell(next);
         self.tally

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use lanner_limits::Moment;
 use lanner_protocol::client::Turn;
@@ -10,7 +11,7 @@ use super::{Handshake, Lane, key};
 use crate::poller::{Interest, Ready, is_transient};
 use crate::run::demand::Demand;
 use crate::run::link::{Link, Stage};
-use crate::run::speech::{Call, Ears, News, Speech, State};
+use crate::run::speech::{Ears, News, Speech, State};
 use crate::run::trouble::{Kind, Trouble};
 
 /// Writes of one connection in one turn.
@@ -234,19 +235,25 @@ impl Lane<'_> {
         }
         let mut news = std::mem::take(&mut self.ears.news);
         let mut answered = 0;
+        let late = self.lateness(now);
+        let is_in_time = late.is_none() && now >= self.recorded_from();
         for item in news.drain(..) {
             match item {
                 News::Answered { call, status } => {
                     answered += 1;
                     let latency = now.since(call.start);
                     self.interval.latency.record(latency);
-                    if self.counts(call, now) {
+                    self.tally.in_time.answers += u64::from(is_in_time);
+                    let counts = match self.demand {
+                        Demand::Open(_) => call.start >= self.recorded_from(),
+                        Demand::Closed { .. } => is_in_time,
+                    };
+                    if counts {
                         self.tally.latency.record(latency);
                         *self.tally.statuses.entry(status).or_default() += 1;
-                        self.tally.last_answer = now;
-                    } else if matches!(self.demand, Demand::Closed { end } if now >= end) {
-                        // Too late for this run, as what is still under way.
-                        self.tally.unfinished += 1;
+                    }
+                    if let Some(late) = late {
+                        self.take_late(late, counts);
                     }
                 }
                 News::Lost { call, trouble } => self.lose(call, &trouble),
@@ -262,12 +269,25 @@ impl Lane<'_> {
         }
     }
 
-    /// As `records`, where the moment of the answer is known.
+    /// How long behind the time that is recorded it is, where that is over.
     #[inline]
-    fn counts(&self, call: Call, now: Moment) -> bool {
-        match self.demand {
-            Demand::Open(_) => call.start >= self.recorded_from(),
-            Demand::Closed { end } => now >= self.recorded_from() && now < end,
+    fn lateness(&self, now: Moment) -> Option<Duration> {
+        let end = self.recorded_until();
+        (now >= end).then(|| now.since(end))
+    }
+
+    /// An answer came so late.
+    #[cold]
+    fn take_late(&mut self, late: Duration, counts: bool) {
+        if self.demand.is_closed() {
+            // Too late for this run, as what is still under way.
+            self.tally.unfinished += 1;
+            return;
+        }
+        self.interval.late += 1;
+        if counts {
+            self.tally.late += 1;
+            self.tally.late_until = self.tally.late_until.max(late);
         }
     }
 
