@@ -363,13 +363,21 @@ impl<'a> Lane<'a> {
     /// Counts a call that was lost, sent or not.
     fn count_lost(&mut self, call: Call, trouble: &Trouble) {
         self.interval.troubles += 1;
-        if self.records(call) {
+        if !self.records(call) {
+            return;
+        }
+        if trouble.kind != Kind::TimedOut {
+            self.tally.troubles.add(trouble, 1);
+            return;
+        }
+        let waited = self.clock.now().since(call.start);
+        if waited >= self.plan.timeout {
             self.tally.troubles.add(trouble, 1);
             // A request that nobody answered took at least as long as we waited: leaving it out would flatter the server.
-            if trouble.kind == Kind::TimedOut {
-                let waited = self.clock.now().since(call.start);
-                self.tally.latency.record(waited);
-            }
+            self.tally.latency.record(waited);
+        } else {
+            // As would the little that this one has waited: how long it would have had to, nobody knows.
+            self.tally.troubles.add(&trouble.for_another(), 1);
         }
     }
 }

@@ -18,17 +18,20 @@ pub enum Kind {
     StreamReset,
     /// No answer came in time.
     TimedOut,
+    /// It was given up with its connection, on which the server let something else wait too long, before its own time was over.
+    GivenUp,
 }
 
 impl Kind {
     /// All of them, in the order of a connection's life.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Connect,
         Self::Handshake,
         Self::Cut,
         Self::Protocol,
         Self::StreamReset,
         Self::TimedOut,
+        Self::GivenUp,
     ];
 
     /// A word for reports.
@@ -40,6 +43,7 @@ impl Kind {
             Self::Protocol => "protocol",
             Self::StreamReset => "stream_reset",
             Self::TimedOut => "timed_out",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -110,6 +114,14 @@ impl Waited {
             None => format!("no answer {self}"),
         };
         Trouble::new(Kind::TimedOut, text)
+    }
+}
+
+impl Trouble {
+    /// What this, for which the server took too long, is for a request that has not waited as long itself.
+    pub(super) fn for_another(&self) -> Self {
+        let text = format_args!("given up with its connection, not late itself: {self}");
+        Self::new(Kind::GivenUp, text)
     }
 }
 

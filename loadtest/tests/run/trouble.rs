@@ -246,6 +246,27 @@ fn every_arrival_is_answered_or_lost() {
 }
 
 #[test]
+fn only_what_has_waited_as_long_as_the_timeout_is_late() {
+    let address = canned::serve(|stream, _| canned::listen_only(stream));
+    let outcome = load(&format!(
+        "http://{address}/ --timeout 500ms --rate 100/s --duration 1s --connections 1 --pipeline 64"
+    ));
+    let tally = &outcome.tally;
+    let (late, _) = met(&outcome, Kind::TimedOut);
+    let (given_up, text) = met(&outcome, Kind::GivenUp);
+    assert!(late > 0 && given_up > 0, "{:?}", tally.troubles);
+    assert_eq!(late + given_up, 100, "{:?}", tally.troubles);
+    assert_eq!(
+        text,
+        "given up with its connection, not late itself: no answer within 500ms"
+    );
+    // Latencies are of those that were late, to three digits.
+    assert_eq!(tally.latency.count(), late);
+    let least = Duration::from_nanos(tally.latency.nanoseconds().min());
+    assert!(least >= Duration::from_millis(499), "{least:?}");
+}
+
+#[test]
 fn one_late_stream_is_given_up_and_the_others_go_on() {
     let connections = std::sync::Arc::new(AtomicU64::new(0));
     let made = connections.clone();
