@@ -10,7 +10,7 @@ use lanner_limits::{Limits, Moment};
 use lanner_protocol::client::{Response, Turn};
 
 use super::mix::Ask;
-use super::plan::Version;
+use super::plan::{Pace, Plan, Version};
 use super::trouble::Trouble;
 
 /// A request that was sent, or is to be.
@@ -79,10 +79,15 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    pub(super) fn new(version: Version, limits: &Rc<Limits>, now: Moment) -> Self {
-        match version {
+    pub(super) fn new(plan: &Plan, limits: &Rc<Limits>, now: Moment) -> Self {
+        match plan.version {
             Version::Http1 { pipeline, .. } => {
-                Self::Http1(Box::new(http1::Http1::new(limits, pipeline)))
+                let goes_in_batches = plan.pace == Pace::Closed;
+                Self::Http1(Box::new(http1::Http1::new(
+                    limits,
+                    pipeline,
+                    goes_in_batches,
+                )))
             }
             Version::Http2 { streams } => {
                 Self::Http2(Box::new(http2::Http2::new(limits, streams, now)))

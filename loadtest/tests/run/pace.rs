@@ -1,6 +1,6 @@
 //! The open loop keeps its moments, whatever the server does.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +63,35 @@ fn latency_counts_from_the_moment_that_was_meant() {
     assert_eq!(figures.count, 10);
     assert!(figures.max >= Duration::from_millis(490), "{figures:?}");
     assert!(figures.p50 >= Duration::from_millis(240), "{figures:?}");
+}
+
+#[test]
+fn a_call_that_is_due_takes_the_room_that_one_answer_leaves_in_a_pipeline() {
+    const DEPTH: usize = 4;
+    const ALL: usize = 20;
+    // One answer whenever all places are taken, until everything was asked: what waits for all of them waits for ever.
+    let address = canned::serve(|mut stream, _| {
+        let (mut text, mut buffer, mut answered) = (Vec::new(), [0; 4096], 0);
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            text.extend_from_slice(&buffer[..count]);
+            let asked = text.windows(4).filter(|four| four == b"\r\n\r\n").count();
+            assert!(asked - answered <= DEPTH, "{asked} {answered}");
+            let ready = if asked == ALL {
+                asked - answered
+            } else {
+                usize::from(asked - answered == DEPTH)
+            };
+            answered += ready;
+            if stream.write_all(&ANSWER.repeat(ready)).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = load(&format!(
+        "http://{address}/ --rate 1000/s --duration 20ms --connections 1 --pipeline {DEPTH} --timeout 5s"
+    ));
+    assert_clean(&outcome);
+    assert_eq!(outcome.tally.answers(), ALL as u64);
 }
 
 /// A server that does one thing after the other, and takes so long for each.

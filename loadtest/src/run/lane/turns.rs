@@ -119,7 +119,7 @@ impl Lane<'_> {
         let Some(link) = &mut place.link else {
             return Ok(());
         };
-        let speech = Speech::new(self.plan.version, &self.limits, now);
+        let speech = Speech::new(self.plan, &self.limits, now);
         link.stage = Stage::Open(speech);
         self.openings.ended();
         let interest = interest(link.awaits_room);
