@@ -25,23 +25,37 @@ pub(crate) struct Asked {
     seen: Mutex<Seen>,
 }
 
-/// Connections on which something was asked, and what is to end when there are enough.
+/// What was asked since somebody awaits it, and what is to end when it is enough.
 #[derive(Debug, Default)]
 struct Seen {
+    requests: usize,
+    /// Those on which something was asked.
     connections: HashSet<u64>,
-    awaited: Option<(usize, Interruption)>,
+    awaited: Option<(Awaited, Interruption)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    Requests(usize),
+    Connections(usize),
 }
 
 impl Asked {
     fn see(&self, connection: u64) {
         let mut seen = self.seen.lock().unwrap();
         let Seen {
+            requests,
             connections,
             awaited,
         } = &mut *seen;
-        if let Some((count, interruption)) = awaited {
+        if let Some((awaited, interruption)) = awaited {
+            *requests += 1;
             connections.insert(connection);
-            if connections.len() >= *count {
+            let is_enough = match *awaited {
+                Awaited::Requests(count) => *requests >= count,
+                Awaited::Connections(count) => connections.len() >= count,
+            };
+            if is_enough {
                 interruption.interrupt();
             }
         }
@@ -118,9 +132,18 @@ impl Serving {
 
     /// Interrupts a run when something was asked on so many connections, counted from here.
     pub(crate) fn interrupt_at(&self, connections: usize, interruption: &Interruption) {
+        self.interrupt(Awaited::Connections(connections), interruption);
+    }
+
+    /// The same at so many requests.
+    pub(crate) fn interrupt_at_request(&self, number: usize, interruption: &Interruption) {
+        self.interrupt(Awaited::Requests(number), interruption);
+    }
+
+    fn interrupt(&self, awaited: Awaited, interruption: &Interruption) {
         *self.asked.seen.lock().unwrap() = Seen {
-            connections: HashSet::new(),
-            awaited: Some((connections, interruption.clone())),
+            awaited: Some((awaited, interruption.clone())),
+            ..Seen::default()
         };
     }
 

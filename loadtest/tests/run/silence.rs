@@ -3,12 +3,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use lanner_loadtest::run::{Kind, Outcome};
+use lanner_loadtest::run::{Interruption, Kind, Outcome};
 
 use crate::canned::{self, frame};
 use crate::certificate::Identity;
-use crate::command::{load, met};
+use crate::command::{load, load_until, met};
 
 /// Loads with a timeout that passes, and with one that does not.
 fn unanswered(words: &str, kind: Kind, why: [&str; 2]) {
@@ -151,11 +152,18 @@ fn only_interim_answers() {
 
 #[test]
 fn a_server_that_answers_some_leaves_the_others_unfinished() {
-    let address = canned::serve(|mut stream, number| {
-        canned::answer(&mut stream, if number == 0 { 1 } else { 0 });
+    let interruption = Interruption::default();
+    let (wish, unanswered) = (interruption.clone(), AtomicU64::new(0));
+    let address = canned::serve(move |mut stream, number| {
+        canned::answer(&mut stream, u64::from(number == 0));
+        // All four connections have asked then.
+        if canned::read_request(&mut stream) && unanswered.fetch_add(1, Ordering::SeqCst) == 3 {
+            wish.interrupt();
+        }
         canned::hold(stream);
     });
-    let outcome = load(&format!("http://{address}/ --duration 300ms --timeout 60s"));
+    let words = format!("http://{address}/ --duration 1h --timeout 10m");
+    let outcome = load_until(&words, &interruption);
     assert_eq!(outcome.tally.answers(), 1);
     assert_eq!(
         outcome.tally.troubles.sum(),
