@@ -15,7 +15,8 @@ pub struct Program {
     pub name: &'static str,
     /// One paragraph for `--help`.
     pub about: &'static str,
-    /// Name and meaning of the words that are no flags; `None` when there may be none.
+    /// Name and meaning of the words that are no flags; `None` when there may be none. Where there may be several, the name ends
+    /// in dots.
     pub words: Option<(&'static str, &'static str)>,
     /// Every flag.
     pub flags: &'static [Flag],
@@ -226,7 +227,7 @@ impl Program {
     fn help(&self) -> String {
         let mut text = format!("{}\n\nusage: {} [flags]", self.about, self.name);
         if let Some((name, _)) = self.words {
-            let _ = write!(text, " {name}...");
+            let _ = write!(text, " {name}");
         }
         text.push('\n');
         if let Some((name, about)) = self.words {
@@ -338,7 +339,7 @@ mod tests {
         ],
     };
     const WORDS: Program = Program {
-        words: Some(("NAME", "A name.")),
+        words: Some(("NAME...", "A name.")),
         ..FLAGS
     };
 

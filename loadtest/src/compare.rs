@@ -8,9 +8,9 @@
 //! target/release/lanner-loadtest compare all --scenarios all --markdown results.md
 //! ```
 //!
-//! What is measured is in `load.rs` (requests and handshakes, sent by an `engine`), `idle.rs` (memory) and `attack.rs` (slow clients).
-//! A server is a `recipe` until it runs (`server.rs`). This file goes through the scenarios and tells what came of each; tables
-//! over all of them are made in `summary.rs`, and put together to one text in `document.rs`.
+//! What is measured is in `load.rs` (requests and handshakes, sent by an `engine`), `idle.rs` (memory) and `attack.rs` (slow
+//! clients). A server is a `recipe` until it runs (`server.rs`). This file goes through the scenarios and tells what came of
+//! each; tables over all of them are made in `summary.rs`, and put together to one text in `document.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;

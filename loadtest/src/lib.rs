@@ -1,7 +1,8 @@
 //! Clients that load a server, or annoy it, in ways one can measure: each is one thread and one epoll, so that its own cost
-//! is small, known, and bounded to one core. `slowloris` trickles bytes, `honest` measures what everyone else feels
-//! meanwhile, `idle` holds connections that do nothing, `connect-rate` opens a connection for every request. `handshakes` and
-//! `hold` do what TLS and HTTP/2 need of that: they block, on a thread each.
+//! is small, known, and bounded to one core. [`run`] is the load generator, whose every thread is such a one. `slowloris`
+//! trickles bytes, `honest` measures what everyone else feels meanwhile, `idle` holds connections that do nothing,
+//! `connect-rate` opens a connection for every request. `handshakes` and `hold` do what TLS and HTTP/2 need of that: they
+//! block, on a thread each.
 //!
 //! The programs in `src/bin` only read their command line; what they do is here, so that tests can call it. [`compare`] runs
 //! them, and other people's load generators, against several servers.

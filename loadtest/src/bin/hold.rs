@@ -1,5 +1,5 @@
-//! `hold`: idle connections over TLS or of HTTP/2; see `lanner_loadtest::held`. Prints `ready N` when all are open, and holds them
-//! until its standard input ends.
+//! `hold`: idle connections over TLS or of HTTP/2; see `lanner_loadtest::held`. Prints `ready N` when all are open, and
+//! holds them until its standard input ends.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -36,7 +36,7 @@ pub const PROGRAM: Program = Program {
             first, rounds interleaved, medians; the figure is the server's CPU time per request. Prints Markdown tables; \
             ratios are to the first server.",
     words: Some((
-        "SERVER",
+        "SERVER...",
         "lanner-DRIVER (epoll, uring, monoio, monoio-epoll, glommio; skipped if it refuses to start here), floor-epoll, \
          floor-ring, nginx, h2o, haproxy, hyper, may-minihttp, `all` of these, or NAME=COMMAND: words split at blanks (quotes mean nothing), {port} \
          filled in (for TLS {cert} and {key} too, files in PEM, {scheme}, http or https, and {socket}, the path of a unix \

@@ -95,8 +95,8 @@ pub(crate) fn table(recipes: &[Recipe], columns: &[Column]) -> Option<Table> {
     Some(table)
 }
 
-/// What each of ours costs, as a share of what the others cost: below one is less. Where none is ours, the first that was measured is
-/// taken.
+/// What each of ours costs, as a share of what the others cost: below one is less. Where none is ours, the first that was
+/// measured is taken.
 pub(crate) fn shares(recipes: &[Recipe], columns: &[Column]) -> Vec<(String, Table)> {
     let mut own: Vec<&Recipe> = recipes.iter().filter(|recipe| recipe.is_lanner()).collect();
     if own.is_empty() {

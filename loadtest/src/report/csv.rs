@@ -8,7 +8,8 @@ use super::record::{Figures, Piece, Record};
 
 const HEAD: &str = "at_s,length_s,rate,errors,answers,late,mean_ms,p50_ms,p90_ms,p99_ms,p999_ms,p9999_ms,max_ms,ended";
 
-/// The whole file. `late` are those of the answers that came behind the time that was recorded. Where nothing was answered, latencies are empty.
+/// The whole file. `late` are those of the answers that came behind the time that was recorded. Where nothing was answered,
+/// latencies are empty.
 pub(super) fn csv(record: &Record) -> String {
     let mut text = format!("{HEAD}\n");
     for (index, piece) in record.time_line.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A histogram of latencies in JSON: its digits, and how many were counted in each of its steps. Nothing else is needed to
+//! A histogram of latencies in JSON: its unit, and how many were counted in each of its steps. Nothing else is needed to
 //! have the same histogram again, and a script reads it without a library.
 
 use std::time::Duration;

@@ -62,7 +62,7 @@ pub const PROGRAM: Program = Program {
             "threads",
             "N",
             Some("1"),
-            "Threads, each with its share of the connections, on a processor of its own.",
+            "Threads, each with its share of the connections; each on a processor of its own where there are just as many.",
         ),
         flag("duration", "TIME", Some("10s"), "Recorded for so long."),
         flag(

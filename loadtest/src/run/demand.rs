@@ -31,7 +31,8 @@ pub(super) struct Arrivals {
 }
 
 impl Demand {
-    /// Of one of the plan's lanes, from the moment on at which its clock is started: each has its share of the rate, and its arrivals lie between those of the others.
+    /// Of one of the plan's lanes, from the moment on at which its clock is started: each has its share of the rate, and its
+    /// arrivals lie between those of the others.
     pub(super) fn new(plan: &Plan, lane: usize) -> Self {
         let span = plan.warm_up + plan.duration;
         let Pace::Open { rate, arrivals } = plan.pace else {

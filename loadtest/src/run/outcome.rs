@@ -120,8 +120,9 @@ impl Tally {
     }
 }
 
-/// What came in the time that was recorded, whatever belongs to it. In an open loop that is something else than the answers to the
-/// requests of that time: a server that falls behind answers those of the warm-up in it, and many of its own when it is over.
+/// What came in the time that was recorded, whatever belongs to it. In an open loop that is something else than the answers to
+/// the requests of that time: a server that falls behind answers those of the warm-up in it, and many of its own when it is
+/// over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InTime {
     /// Answers.
@@ -204,8 +205,8 @@ impl Outcome {
         self.warm_up = self.warm_up.min(elapsed);
     }
 
-    /// Answers per second, in the time that was recorded. What an open loop was answered later is not among them, or a server that
-    /// falls behind would seem to keep up.
+    /// Answers per second, in the time that was recorded. What an open loop was answered later is not among them, or a server
+    /// that falls behind would seem to keep up.
     pub fn rate(&self) -> f64 {
         let seconds = self.recorded.as_secs_f64();
         if seconds > 0.0 {

@@ -88,7 +88,7 @@ pub struct Plan {
     pub client: Client,
     /// Connections in all.
     pub connections: usize,
-    /// Threads, each with its share of the connections, pinned to a processor of its own where there are enough.
+    /// Threads, each with its share of the connections. Where there are just as many processors, each is pinned to one.
     pub threads: usize,
     /// When.
     pub pace: Pace,

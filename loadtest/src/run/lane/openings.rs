@@ -57,7 +57,8 @@ impl Openings {
         self.count >= self.max
     }
 
-    /// How many more may be begun before the next look. One at the least, or connections that come and go would hold up the others for ever.
+    /// How many more may be begun before the next look. One at the least, or connections that come and go would hold up the
+    /// others for ever.
     pub(super) fn room(&self) -> usize {
         let left = self.max.saturating_sub(self.count);
         left.min(BEGUN_AT_ONCE.saturating_sub(self.found).max(1))
