@@ -418,13 +418,14 @@ impl<D: Dispatch> Exchanges<D> {
             slot.link.close(aborted);
         }
         slot.due = false;
-        // A free slot must not keep a buffer from the pool: not its own, and not with whoever still holds the request.
+        // A free slot must not keep a buffer from the pool, nor anything else of the exchange: not its own, and not with
+        // whoever still holds the request.
         match Rc::get_mut(&mut slot.head) {
             Some(head) => head.piece = None,
             None => slot.head = Rc::default(),
         }
         match Rc::get_mut(&mut slot.link) {
-            Some(link) => link.forget_delivery(),
+            Some(link) => link.clear(),
             None => slot.link = Rc::new(Link::new(slot.signal.clone())),
         }
         let called_up = std::mem::take(&mut slot.called_up);
@@ -475,6 +476,17 @@ mod tests {
     use super::*;
     use crate::lease::Pool;
     use crate::server::ServerInfo;
+    use crate::upgrade::Upgraded;
+    use bytes::Bytes;
+
+    /// What bytes are kept in.
+    struct Held(#[allow(dead_code)] Arc<()>);
+
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            b"unsent"
+        }
+    }
 
     /// An app that never answers.
     struct Silent;
@@ -613,6 +625,51 @@ mod tests {
         driver.wait();
         waker.wake();
         assert_eq!(driver.exchanges.woken(index), None);
+    }
+
+    #[test]
+    fn bytes_that_an_upgraded_connection_did_not_send_are_given_back_with_it() {
+        let mut driver = Driver::new();
+        let open: Vec<u32> = (0..10).map(|_| driver.open()).collect();
+        let owner = Arc::new(());
+        for index in &open {
+            let exchange = driver.exchanges.slot(*index);
+            let link = exchange.link.clone();
+            link.reopen();
+            let bytes = Held(owner.clone());
+            exchange.stage = Stage::Upgraded(Box::pin(async move {
+                let mut stream = Upgraded::new(link);
+                stream.write(Bytes::from_owner(bytes)).await.unwrap();
+                std::future::pending().await
+            }));
+            let waker = exchange.waker().clone();
+            let Stage::Upgraded(handler) = &mut exchange.stage else {
+                panic!("it was upgraded");
+            };
+            let polled = handler.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending() && exchange.link.has_outgoing());
+            driver.exchanges.release_place();
+        }
+        assert_eq!(Arc::strong_count(&owner), 11);
+        // The first is still spoken to when the others are reset.
+        driver.end(open.iter().copied().skip(1));
+        assert_eq!(Arc::strong_count(&owner), 2);
+        for index in &open[1..] {
+            let exchange = driver.exchanges.slot(*index);
+            assert!(Rc::get_mut(&mut exchange.link).unwrap().is_clear());
+        }
+    }
+
+    #[test]
+    fn what_an_exchange_was_told_ends_with_it() {
+        let mut driver = Driver::new();
+        let index = driver.open();
+        let request = driver.exchanges.slot(index).link.clone();
+        assert!(request.set_override(|overrides| overrides.max_body = Some(Some(0))));
+        drop(request);
+        driver.end([index]);
+        assert_eq!(driver.reserve(), index);
+        assert_eq!(driver.exchanges.slot(index).link.take_overrides(), None);
     }
 
     #[test]

@@ -79,9 +79,10 @@ impl Link {
         }
     }
 
-    /// Makes a link that nobody holds any more good for the next exchange.
+    /// Makes a link that nobody holds any more, and that is clear of the last exchange, good for the next one.
     #[inline]
     pub(crate) fn reset(&mut self, has_body: bool) {
+        debug_assert!(self.is_clear(), "what an exchange leaves, its end clears");
         *self.delivery.get_mut() = if has_body {
             Delivery::Empty
         } else {
@@ -89,9 +90,23 @@ impl Link {
         };
         self.closed.set(false);
         self.aborted.set(false);
+    }
+
+    /// Lets go of all that the exchange which has ended put here: a free slot's link holds no memory, and tells the next
+    /// exchange nothing.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        let delivery = self.delivery.get_mut();
+        if matches!(delivery, Delivery::Piece { .. }) {
+            *delivery = Delivery::Empty;
+        }
         if self.used.take() {
             self.clear_up();
         }
+        debug_assert!(
+            self.is_clear(),
+            "nothing is put into a link that is not used"
+        );
     }
 
     /// Forgets what the app has asked of it.
@@ -102,19 +117,26 @@ impl Link {
         self.begun.set(false);
         self.overrides.set(None);
         *self.trailers.get_mut() = None;
-        self.abort_watchers.get_mut().clear();
-        self.outgoing.get_mut().clear();
+        // Not only what they hold goes, but their memory too.
+        self.abort_watchers.take();
+        self.outgoing.take();
         self.outgoing_bytes.set(0);
         self.writer.take();
     }
 
-    /// Lets go of what was delivered and not taken.
-    #[inline(always)]
-    pub(crate) fn forget_delivery(&mut self) {
-        let delivery = self.delivery.get_mut();
-        if matches!(delivery, Delivery::Piece { .. }) {
-            *delivery = Delivery::Empty;
-        }
+    /// Whether it holds nothing of an exchange, but for how far that one's body and answer came.
+    pub(crate) fn is_clear(&mut self) -> bool {
+        !matches!(self.delivery.get_mut(), Delivery::Piece { .. })
+            && !self.used.get()
+            && !self.wanted.get()
+            && self.reader.is_empty()
+            && !self.begun.get()
+            && self.overrides.get().is_none()
+            && self.trailers.get_mut().is_none()
+            && self.abort_watchers.get_mut().capacity() == 0
+            && self.outgoing.get_mut().capacity() == 0
+            && self.outgoing_bytes.get() == 0
+            && self.writer.is_empty()
     }
 
     // The app's side.

@@ -17,6 +17,11 @@ impl Waiter {
         self.0.take()
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.0.get_mut().is_none()
+    }
+
     pub(crate) fn wake(&self) {
         self.0.take().into_iter().for_each(Waker::wake);
     }

@@ -95,6 +95,14 @@ impl App for Fragile {
                     let _mine = Mine;
                     std::future::pending().await
                 }
+                "/limits-drop" => {
+                    let _mine = Mine;
+                    drop(lanner::spawn_local(async move {
+                        request.set_max_body(Some(0)).unwrap();
+                        panic!("when its limits are set");
+                    }));
+                    std::future::pending().await
+                }
                 "/error" => Err(Unspeakable.into()),
                 "/upgrade" => Ok(Response::upgrade("x", |_| panicking_handler())),
                 "/upgrade-later" => Ok(Response::upgrade("x", |_| async {
@@ -215,6 +223,20 @@ in_both_versions! {
         is_well(way, &server, 1);
         agent.finish(stays);
         assert_eq!(agent.answer(stays).text(), "0 0");
+    }
+
+    fn a_request_is_not_judged_by_what_another_was_allowed_when_its_admission_panics(way) {
+        let server = fragile(way);
+        let mut agent = way.agent(&server);
+        let request = agent.ask("/limits-drop");
+        // Its limits are set behind its last poll, so nobody takes them over.
+        server.until("its task has ended", |counters| counters.count(Count::Panics) == 1);
+        agent.give_up(request);
+        server.until("it has ended", |counters| counters.count(Count::Panics) == 2);
+        let mut agent = way.agent(&server);
+        let request = agent.post("/admit", b"more than nothing");
+        assert_eq!(agent.answer(request).status, 500);
+        is_well(way, &server, 3);
     }
 
     fn an_error_that_panics_when_it_is_logged_is_a_500(way) {
