@@ -87,7 +87,7 @@ impl Fate {
 }
 
 /// What is kept of a request while it is being answered.
-#[derive(Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Exchange {
     head_request: bool,
     http10: bool,
@@ -121,6 +121,16 @@ impl Exchange {
         wanted: false,
         failure: None,
     };
+
+    /// Whether nothing is kept but what the beginning of the next request has told already.
+    fn is_idle(&self) -> bool {
+        let Self { head_request, .. } = *self;
+        *self
+            == Self {
+                head_request,
+                ..Self::IDLE
+            }
+    }
 }
 
 /// The sending half.
@@ -142,7 +152,9 @@ enum Transmit {
 /// One client's connection. The crate's documentation gives the order of calls.
 ///
 /// Invariants: `transmit` is `Idle` exactly while `receive` is `Head`, `Draining` or `Discarding`, except that a
-/// refused or failed body is discarded while the app still answers; `fate` never goes back to `Open`.
+/// refused or failed body is discarded while the app still answers; `fate` never goes back to `Open`; while `receive` is
+/// `Head` and `fate` is `Open`, `exchange` is [`Exchange::IDLE`] but for `head_request`, so that a request which begins sets
+/// only what it says itself.
 #[derive(Debug)]
 pub struct Connection {
     limits: Rc<Limits>,

@@ -140,6 +140,7 @@ impl Connection {
     /// Parses the unfolded copy of a head, after [`Event::FoldedHead`]. Returns whether it is a request to dispatch; if
     /// not, the answer is queued already.
     pub fn handle_unfolded(&mut self, turn: &mut Turn<'_>, bytes: &[u8], head: &mut Head) -> bool {
+        head.secure = self.secure;
         match head.parse(bytes, &self.limits) {
             Ok(()) => self.begin_exchange(turn.now, head),
             Err(refusal) => {
@@ -153,6 +154,10 @@ impl Connection {
     /// A request is there. Its body's announced length is judged later, by [`Connection::admit`].
     #[inline(always)]
     fn begin_exchange(&mut self, now: Moment, head: &Head) {
+        debug_assert!(
+            self.exchange.is_idle(),
+            "what is not set here is as it is between exchanges"
+        );
         for timer in [Timer::FirstByte, Timer::KeepAlive, Timer::Head, Timer::Stop] {
             self.deadlines.clear(timer);
         }
@@ -162,7 +167,6 @@ impl Connection {
         self.answered = None;
         self.transmit = Transmit::Pending;
         self.receive = Receive::Complete;
-        // The others are as `Exchange::IDLE` has them.
         self.exchange.head_request = head.method == Method::Head;
         self.exchange.http10 = head.version == Version::Http10;
         self.exchange.close_asked = !head.keep_alive;

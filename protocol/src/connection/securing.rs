@@ -97,6 +97,25 @@ mod tests {
     }
 
     #[test]
+    fn a_folded_head_is_secure_as_the_connection_is_wherever_it_is_parsed_to() {
+        let lax = Limits {
+            h1_strict: false,
+            ..(*limits()).clone()
+        };
+        let mut connection = Connection::new(Rc::new(lax), Moment::ZERO, 1);
+        connection.await_handshake(Moment::ZERO);
+        connection.handle_handshake(Moment::ZERO);
+        let mut output = Output::new();
+        let mut turn = turn(&mut output, Moment::ZERO);
+        let mut copy = *b"GET https://a.test/ HTTP/1.1\r\nhost: a.test\r\na: b\r\n c\r\n\r\n";
+        let step = connection.poll_request(&mut turn, &copy, &mut Head::default());
+        assert!(matches!(step.event, Event::FoldedHead { .. }));
+        scan::unfold(&mut copy);
+        let mut head = Head::default();
+        assert!(connection.handle_unfolded(&mut turn, &copy, &mut head) && head.secure);
+    }
+
+    #[test]
     fn http_without_tls_is_told_so_in_its_own_words() {
         let mut connection = Connection::new(limits(), Moment::ZERO, 1);
         connection.await_handshake(Moment::ZERO);
