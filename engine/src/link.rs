@@ -94,7 +94,7 @@ impl Link {
 
     /// Lets go of all that the exchange which has ended put here: a free slot's link holds no memory, and tells the next
     /// exchange nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn clear(&mut self) {
         let delivery = self.delivery.get_mut();
         if matches!(delivery, Delivery::Piece { .. }) {
@@ -302,7 +302,7 @@ impl Link {
     }
 
     /// The exchange is over; `aborted` if its answer was not completed.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn close(&self, aborted: bool) {
         self.closed.set(true);
         self.aborted.set(aborted);

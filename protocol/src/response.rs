@@ -78,7 +78,7 @@ pub(crate) enum Framing {
 }
 
 /// Writes a response head and says which framing it announced.
-#[inline(always)]
+#[inline]
 pub(crate) fn encode_head(
     head: &ResponseHead<'_>,
     around: Circumstances<'_>,
@@ -117,7 +117,7 @@ fn encode_other_line(status: Status, into: &mut Vec<u8>) {
     into.extend_from_slice(b"date: ");
 }
 
-#[inline(always)]
+#[inline]
 fn encode_framing(
     head: &ResponseHead<'_>,
     around: &Circumstances<'_>,
@@ -155,7 +155,7 @@ const SHORT_DIGITS_MAX: usize = 4;
 
 const NAME: usize = b"content-length: ".len();
 
-#[inline(always)]
+#[inline]
 fn encode_content_length(length: u64, into: &mut Vec<u8>) {
     let digits = match length {
         0..=9 => 1,
@@ -231,7 +231,7 @@ impl Framing {
 
     /// Ends the body. Trailers are sent where the framing has a place for them, and dropped elsewhere
     /// (RFC 9110 section 6.5: a sender may always leave them out).
-    #[inline(always)]
+    #[inline]
     pub(crate) fn finish(
         self,
         trailers: Option<&Fields>,

@@ -34,7 +34,7 @@ impl<W: Wire> Drive<'_, W> {
             }
             ResponseBody::Reset => {
                 self.wire.abort(&mut turn);
-                return self.end(shared, true);
+                return self.end_early(shared);
             }
         };
         let head = ResponseHead {
@@ -63,25 +63,28 @@ impl<W: Wire> Drive<'_, W> {
                 exchange.stage = Stage::Streaming(stream);
                 exchange.due = true;
                 if !self.wire.sends_body() {
-                    self.finish(shared, None);
+                    self.finish_apart(shared, None);
                 }
             }
             _ => self.finish(shared, None),
         }
     }
 
+    /// Ends the answer, and with it the exchange.
     #[inline(always)]
-    pub(super) fn finish<D: Dispatch>(
-        &mut self,
-        shared: &mut Shared<D>,
-        trailers: Option<&Fields>,
-    ) {
+    fn finish<D: Dispatch>(&mut self, shared: &mut Shared<D>, trailers: Option<&Fields>) {
         let mut turn = shared.turn(self.output, self.now);
         let finished = self.wire.finish(&mut turn, trailers);
         if let Err(error) = &finished {
             tracing::error!(%error, connection = self.info.id, "the app's response could not be completed");
         }
         self.end(shared, finished.is_err());
+    }
+
+    /// The same for an answer that was begun before, to which one more call is little.
+    #[inline(never)]
+    fn finish_apart<D: Dispatch>(&mut self, shared: &mut Shared<D>, trailers: Option<&Fields>) {
+        self.finish(shared, trailers);
     }
 
     pub(super) fn drive_stream<D: Dispatch>(&mut self, shared: &mut Shared<D>) -> Progress {
@@ -110,7 +113,7 @@ impl<W: Wire> Drive<'_, W> {
                     return Progress::Stalled;
                 }
                 Ok(Poll::Ready(None)) => {
-                    self.finish(shared, None);
+                    self.finish_apart(shared, None);
                     return Progress::Made;
                 }
                 Ok(Poll::Ready(Some(Ok(frame)))) => frame,
@@ -141,13 +144,13 @@ impl<W: Wire> Drive<'_, W> {
                         .send(&mut turn, piece.copy_to_bytes(piece.remaining()))
                     {
                         tracing::error!(%error, connection = self.info.id, "the app's response is too long");
-                        self.end(shared, true);
+                        self.end_early(shared);
                         return Progress::Made;
                     }
                 }
                 Err(frame) => {
                     let trailers = response::trailers(frame);
-                    self.finish(shared, trailers.as_ref());
+                    self.finish_apart(shared, trailers.as_ref());
                     return Progress::Made;
                 }
             }
@@ -160,7 +163,7 @@ impl<W: Wire> Drive<'_, W> {
         let mut turn = shared.turn(self.output, self.now);
         self.wire
             .truncate(&mut turn, EndReason::ErrorAfterStartingResponse);
-        self.end(shared, true);
+        self.end_early(shared);
         Progress::Made
     }
 
@@ -193,7 +196,7 @@ impl<W: Wire> Drive<'_, W> {
             caught(&shared.counters, "while its upgrade was refused", || {
                 drop(handler);
             });
-            return self.end(shared, true);
+            return self.end_early(shared);
         }
         if let Err(error) = self.wire.respond_upgrade(&mut turn, protocol, &fields) {
             shared.admission.end_upgrade();
@@ -245,7 +248,7 @@ impl<W: Wire> Drive<'_, W> {
                 },
             );
             if finished {
-                self.finish(shared, None);
+                self.finish_apart(shared, None);
                 return Progress::Made;
             }
             return Progress::Stalled;

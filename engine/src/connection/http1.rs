@@ -85,7 +85,7 @@ impl Http1 {
     }
 
     /// Takes the next request from the input, and works on it.
-    #[inline(always)]
+    #[inline]
     fn next_request<D: Dispatch>(
         &mut self,
         around: &mut Around<'_>,
@@ -183,7 +183,7 @@ impl Http1 {
         shared: &mut Shared<D>,
     ) {
         if let Some(slot) = self.exchange.take() {
-            self.driver(around, slot).end(shared, true);
+            self.driver(around, slot).end_early(shared);
         }
     }
 
@@ -217,27 +217,27 @@ struct OnConnection<'a> {
 }
 
 impl Wire for OnConnection<'_> {
-    #[inline(always)]
+    #[inline]
     fn in_exchange(&self) -> bool {
         self.http.in_exchange()
     }
 
-    #[inline(always)]
+    #[inline]
     fn body_open(&self) -> bool {
         self.http.body_open()
     }
 
-    #[inline(always)]
+    #[inline]
     fn answered(&self) -> Option<Status> {
         self.http.answered()
     }
 
-    #[inline(always)]
+    #[inline]
     fn body_bytes_sent(&self) -> u64 {
         self.http.body_bytes_sent()
     }
 
-    #[inline(always)]
+    #[inline]
     fn admit(&mut self, turn: &mut Turn<'_>, overrides: Overrides) -> bool {
         self.http.admit(turn, overrides)
     }
@@ -269,7 +269,7 @@ impl Wire for OnConnection<'_> {
         self.http.respond_upgrade(turn, protocol, fields)
     }
 
-    #[inline(always)]
+    #[inline]
     fn sends_body(&self) -> bool {
         self.http.sends_body()
     }

@@ -363,7 +363,7 @@ impl Http2 {
         shared: &mut Shared<D>,
     ) {
         self.drive(stream, around, |drive| {
-            drive.end(shared, true);
+            drive.end_early(shared);
             Progress::Made
         });
     }

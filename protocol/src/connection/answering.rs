@@ -144,7 +144,7 @@ impl Connection {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline]
     fn end_exchange(&mut self, now: Moment) {
         if std::mem::take(&mut self.exchange.wanted) {
             self.stop_waiting(now);
