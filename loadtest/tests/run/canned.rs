@@ -22,6 +22,8 @@ pub(crate) fn serve(script: impl Fn(TcpStream, u64) + Send + Sync + 'static) -> 
     let count = AtomicU64::new(0);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            // Scripts write in pieces, and are not to wait for the other side's delayed acknowledgements.
+            stream.set_nodelay(true).unwrap();
             let (script, number) = (script.clone(), count.fetch_add(1, Ordering::SeqCst));
             thread::spawn(move || script(stream, number));
         }

