@@ -153,7 +153,7 @@ enum Transmit {
 ///
 /// Invariants: `transmit` is `Idle` exactly while `receive` is `Head`, `Draining` or `Discarding`, except that a
 /// refused or failed body is discarded while the app still answers; `fate` never goes back to `Open`; while `receive` is
-/// `Head` and `fate` is `Open`, `exchange` is [`Exchange::IDLE`] but for `head_request`, so that a request which begins sets
+/// `Head` and `fate` is `Open`, `exchange` is `Exchange::IDLE` but for `head_request`, so that a request which begins sets
 /// only what it says itself.
 #[derive(Debug)]
 pub struct Connection {
