@@ -337,7 +337,8 @@ impl<D: Dispatch> Doorkeeper<D> for Epoll<D> {
         if self.worker.shared.limits.tcp_defer_accept.is_none() {
             return self.watch(key, true, false);
         }
-        // Its first bytes are there, and one that is answered and closed at once is never waited for.
+        // Its first bytes are there, unless its client was silent for too long. One that is answered and closed at once is
+        // never waited for.
         self.read(key, false);
         self.serve(key);
     }
